@@ -1,1 +1,33 @@
-//! Being built.
+//! What KORA hands over: the TaskGraph, read and checked once, immutable after (C3.2).
+//!
+//! [`CheckedGraph::parse`] is the only way in. It reports everything that is wrong with a graph at once, each
+//! [`Violation`] with its place in the document, or returns a type that proves the graph was checked (I1).
+//! Nothing here does I/O, runs a task or knows a backend.
+mod id;
+
+mod budget;
+mod escalation;
+mod prompt;
+mod reference;
+mod schema;
+mod skip;
+mod task;
+
+mod limits;
+mod violation;
+
+mod graph;
+
+pub use crate::budget::{GraphBudgets, TaskBudget};
+pub use crate::escalation::{EscalationCondition, EscalationEdge};
+pub use crate::graph::{CheckedGraph, FailurePolicy};
+pub use crate::id::{GraphDigest, TaskId, TaskIndex};
+pub use crate::limits::Limits;
+pub use crate::prompt::{Message, PromptError, PromptTemplate, Role};
+pub use crate::reference::{Template, UnresolvedReference};
+pub use crate::schema::{OutputSchema, SchemaMismatch, ValidatedOutput};
+pub use crate::skip::{SkipCondition, SkipWhen};
+pub use crate::task::{
+    ModelCall, ModelParameters, OperationUse, Priority, Privacy, Routing, Task, TaskType, Work,
+};
+pub use crate::violation::{InvalidGraph, Span, Violation, ViolationCode};
