@@ -3,6 +3,7 @@
 //! [`CheckedGraph::parse`] is the only way in. It reports everything that is wrong with a graph at once, each
 //! [`Violation`] with its place in the document, or returns a type that proves the graph was checked (I1).
 //! Nothing here does I/O, runs a task or knows a backend.
+mod canonical;
 mod id;
 
 mod budget;
@@ -19,6 +20,7 @@ mod violation;
 mod graph;
 
 pub use crate::budget::{GraphBudgets, TaskBudget};
+pub use crate::canonical::{write_canonical, write_string};
 pub use crate::escalation::{EscalationCondition, EscalationEdge};
 pub use crate::graph::{CheckedGraph, FailurePolicy};
 pub use crate::id::{GraphDigest, TaskId, TaskIndex};

@@ -1,0 +1,96 @@
+//! Canonical JSON (RFC 8785): one text for equal values, so that a digest speaks of the value.
+
+use std::io::Write as _;
+
+use serde_json::{Map, Number, Value};
+
+/// Appends the canonical text of `value` to `out`.
+///
+/// Exact for every value that a check let through: integers within ±(2^53 − 1) and finite doubles. Recursion is as
+/// deep as the value, which the readers bound by [`Limits::max_json_depth`](crate::Limits::max_json_depth).
+pub fn write_canonical(value: &Value, out: &mut Vec<u8>) {
+    match value {
+        Value::Null => out.extend_from_slice(b"null"),
+        Value::Bool(true) => out.extend_from_slice(b"true"),
+        Value::Bool(false) => out.extend_from_slice(b"false"),
+        Value::Number(number) => write_number(number, out),
+        Value::String(text) => write_string(text, out),
+        Value::Array(items) => {
+            out.push(b'[');
+            for (index, item) in items.iter().enumerate() {
+                if index > 0 {
+                    out.push(b',');
+                }
+                write_canonical(item, out);
+            }
+            out.push(b']');
+        }
+        Value::Object(fields) => write_object(fields, out),
+    }
+}
+
+/// Appends the canonical text of a string, quotes included.
+pub fn write_string(text: &str, out: &mut Vec<u8>) {
+    // serde_json escapes exactly what RFC 8785 §3.2.2.2 wants escaped, in the same way. A `Vec` never fails to write.
+    let _ = serde_json::to_writer(out, text);
+}
+
+fn write_number(number: &Number, out: &mut Vec<u8>) {
+    if number.is_f64() {
+        let float = number.as_f64().unwrap_or_default();
+        // ECMAScript writes a negative zero as `0`.
+        out.extend_from_slice(ryu_js::Buffer::new().format(float).as_bytes());
+    } else {
+        let _ = write!(out, "{number}");
+    }
+}
+
+fn write_object(fields: &Map<String, Value>, out: &mut Vec<u8>) {
+    let mut sorted: Vec<(&String, &Value)> = fields.iter().collect();
+    // By UTF-16 code units; for ASCII names that is byte order.
+    sorted.sort_unstable_by(|(a, _), (b, _)| {
+        if a.is_ascii() && b.is_ascii() { a.cmp(b) } else { a.encode_utf16().cmp(b.encode_utf16()) }
+    });
+    out.push(b'{');
+    for (index, (name, value)) in sorted.into_iter().enumerate() {
+        if index > 0 {
+            out.push(b',');
+        }
+        write_string(name, out);
+        out.push(b':');
+        write_canonical(value, out);
+    }
+    out.push(b'}');
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn canonical(value: &Value) -> String {
+        let mut out = Vec::new();
+        write_canonical(value, &mut out);
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn names_sort_by_utf16_code_units() {
+        // U+1F600 begins with the surrogate D83D, which sorts before U+FB33; by code point it would come after.
+        let value = json!({"\u{fb33}": 1, "\u{1f600}": 2, "b": 3, "a": 4});
+        assert_eq!(canonical(&value), "{\"a\":4,\"b\":3,\"\u{1f600}\":2,\"\u{fb33}\":1}");
+    }
+
+    #[test]
+    fn numbers_are_written_as_ecmascript_writes_them() {
+        let value = json!([1.0, -0.0, 1e21, 1e-7, 0.1, 9007199254740991_u64, -5, 333333333.33333329]);
+        assert_eq!(canonical(&value), "[1,0,1e+21,1e-7,0.1,9007199254740991,-5,333333333.3333333]");
+    }
+
+    #[test]
+    fn strings_are_escaped_no_more_than_needed() {
+        let value = json!("€$\u{000f}\nA'B\"\\\\\"/\u{7f}");
+        assert_eq!(canonical(&value), "\"€$\\u000f\\nA'B\\\"\\\\\\\\\\\"/\u{7f}\"");
+    }
+}

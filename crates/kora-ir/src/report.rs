@@ -1,0 +1,118 @@
+//! Collects violations while a graph is read and checked, and finds their places once all are known.
+
+use crate::locate::{Places, Wanted, locate};
+use crate::read::Broken;
+use crate::{InvalidGraph, Limits, Violation, ViolationCode};
+
+/// Where a violation is, as far as its finder knows. The rest is found when the report is closed.
+#[derive(Clone, Debug)]
+pub(crate) enum At {
+    /// The first byte of a value or key.
+    Offset(usize),
+    /// A JSON pointer.
+    Pointer(String),
+}
+
+#[derive(Clone, Debug)]
+struct Found {
+    code: ViolationCode,
+    at: At,
+    message: String,
+    help: Option<String>,
+    related: Vec<At>,
+}
+
+/// The violations so far. Keeps at most as many as will be reported in each phase, and counts the others.
+#[derive(Debug)]
+pub(crate) struct Report {
+    found: Vec<Found>,
+    max: usize,
+    kept_in_phase: usize,
+    omitted: usize,
+}
+
+impl Report {
+    pub(crate) fn new(limits: &Limits) -> Self {
+        Self { found: Vec::new(), max: limits.max_violations.max(1), kept_in_phase: 0, omitted: 0 }
+    }
+
+    /// Starts another pass over the document: its violations must not be crowded out by those of the last.
+    pub(crate) fn next_phase(&mut self) {
+        self.kept_in_phase = 0;
+    }
+
+    pub(crate) fn is_clean(&self) -> bool {
+        self.found.is_empty()
+    }
+
+    /// Adds a violation.
+    pub(crate) fn add(
+        &mut self,
+        code: ViolationCode,
+        at: At,
+        message: impl Into<String>,
+        help: impl Into<Option<String>>,
+    ) {
+        self.add_related(code, at, message, help, Vec::new());
+    }
+
+    /// Adds a violation in which other places take part.
+    pub(crate) fn add_related(
+        &mut self,
+        code: ViolationCode,
+        at: At,
+        message: impl Into<String>,
+        help: impl Into<Option<String>>,
+        related: Vec<At>,
+    ) {
+        if self.kept_in_phase >= self.max {
+            self.omitted += 1;
+            return;
+        }
+        self.kept_in_phase += 1;
+        self.found.push(Found { code, at, message: message.into(), help: help.into(), related });
+    }
+
+    /// Adds what stopped the reader.
+    pub(crate) fn add_broken(&mut self, broken: Broken) {
+        // Not subject to the cap: nobody can mend the rest without knowing that the document ends here.
+        let (code, help) = if broken.too_deep {
+            (ViolationCode::JsonTooDeep, "flatten the document")
+        } else {
+            (ViolationCode::Syntax, "a graph is one JSON document in UTF-8 (RFC 8259)")
+        };
+        self.kept_in_phase = 0;
+        self.add(code, At::Offset(broken.offset), broken.message, help.to_owned());
+    }
+
+    /// The report as an error, in the order of the document.
+    pub(crate) fn close(self, source: &str) -> InvalidGraph {
+        let mut wanted = Wanted::default();
+        for found in &self.found {
+            for at in std::iter::once(&found.at).chain(&found.related) {
+                wanted.add(at);
+            }
+        }
+        let places = locate(source, &wanted);
+        let mut placed: Vec<(usize, Violation)> =
+            self.found.into_iter().map(|found| place(found, &places)).collect();
+        placed.sort_by_key(|(offset, _)| *offset);
+        let mut violations: Vec<Violation> = placed.into_iter().map(|(_, violation)| violation).collect();
+        let omitted = self.omitted + violations.len().saturating_sub(self.max);
+        violations.truncate(self.max);
+        InvalidGraph { violations, omitted }
+    }
+}
+
+fn place(found: Found, places: &Places) -> (usize, Violation) {
+    let (pointer, span) = places.of(&found.at);
+    let violation = Violation {
+        code: found.code,
+        pointer,
+        span,
+        message: found.message,
+        help: found.help,
+        related: found.related.iter().map(|at| places.of(at)).collect(),
+    };
+    (span.map_or(usize::MAX, |span| span.offset), violation)
+}
