@@ -1,0 +1,135 @@
+//! The steps, cheapest first; the tests are last, so that their count ends the output.
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use anyhow::Context as _;
+
+use super::tally::{self, Tally};
+use crate::metadata::cargo;
+use crate::{bless, coverage, layers, tidy};
+
+/// One thing that must hold.
+pub(super) struct Step {
+    pub(super) name: &'static str,
+    pub(super) says: &'static str,
+    pub(super) run: fn(&Path, &mut Tally) -> anyhow::Result<Outcome>,
+}
+
+/// How a step ended that did not fail.
+pub(super) enum Outcome {
+    Passed,
+    /// The tool is not on this machine; what is missing, and how to get it.
+    Skipped(String),
+}
+
+/// Every step, in the order in which they run.
+pub(super) const STEPS: &[Step] = &[
+    Step { name: "fmt", says: "rustfmt would change nothing", run: fmt },
+    Step { name: "tidy", says: "conventions that no compiler checks", run: |_, _| check(tidy::run()) },
+    Step { name: "layers", says: "who may depend on whom", run: |_, _| check(layers::run()) },
+    Step { name: "generated", says: "generated files are up to date", run: |_, _| check(bless::check()) },
+    Step {
+        name: "coverage",
+        says: "every clause has a place and a test",
+        run: |_, _| check(coverage::check()),
+    },
+    Step { name: "clippy", says: "no warnings, in any target", run: clippy },
+    Step { name: "docs", says: "rustdoc has no warnings, private items included", run: docs },
+    Step { name: "deny", says: "licences, sources and banned crates", run: deny },
+    Step { name: "doctest", says: "examples in the docs", run: doctest },
+    Step { name: "test", says: "unit and integration tests", run: test },
+];
+
+/// The names of all steps, for the command line.
+pub(super) fn names() -> Vec<&'static str> {
+    STEPS.iter().map(|step| step.name).collect()
+}
+
+fn check(done: anyhow::Result<()>) -> anyhow::Result<Outcome> {
+    done.map(|()| Outcome::Passed)
+}
+
+fn fmt(root: &Path, _: &mut Tally) -> anyhow::Result<Outcome> {
+    if !has("fmt") {
+        return Ok(missing("rustfmt", "rustup component add rustfmt"));
+    }
+    passes(cargo().args(["fmt", "--all", "--check"]).current_dir(root))
+}
+
+fn clippy(root: &Path, _: &mut Tally) -> anyhow::Result<Outcome> {
+    if !has("clippy") {
+        return Ok(missing("clippy", "rustup component add clippy"));
+    }
+    passes(
+        cargo()
+            .args(["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"])
+            .current_dir(root),
+    )
+}
+
+fn docs(root: &Path, _: &mut Tally) -> anyhow::Result<Outcome> {
+    passes(
+        cargo()
+            .args(["doc", "--workspace", "--no-deps", "--document-private-items", "--locked"])
+            .env("RUSTDOCFLAGS", "-D warnings")
+            .current_dir(root),
+    )
+}
+
+/// Advisories need a database from the network, and change without us: a job of their own checks them.
+fn deny(root: &Path, _: &mut Tally) -> anyhow::Result<Outcome> {
+    if !has("deny") {
+        return Ok(missing("cargo-deny", "cargo install --locked cargo-deny"));
+    }
+    passes(
+        cargo()
+            .args(["deny", "--locked", "check", "--hide-inclusion-graph", "bans", "licenses", "sources"])
+            .current_dir(root),
+    )
+}
+
+fn doctest(root: &Path, tally: &mut Tally) -> anyhow::Result<Outcome> {
+    counts(
+        cargo().args(["test", "--workspace", "--locked", "--doc", "--no-fail-fast"]).current_dir(root),
+        tally,
+    )
+}
+
+/// `cargo nextest` where there is one, because it ends a test that hangs; else `cargo test`.
+fn test(root: &Path, tally: &mut Tally) -> anyhow::Result<Outcome> {
+    let mut command = cargo();
+    if has("nextest") {
+        command.args(["nextest", "run", "--workspace", "--locked", "--no-fail-fast"]);
+    } else {
+        println!("cargo-nextest is not installed: running `cargo test`");
+        command.args(["test", "--workspace", "--locked", "--all-targets", "--no-fail-fast"]);
+    }
+    counts(command.current_dir(root), tally)
+}
+
+fn has(subcommand: &str) -> bool {
+    cargo()
+        .args([subcommand, "--version"])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status()
+        .is_ok_and(|status| status.success())
+}
+
+fn missing(tool: &str, install: &str) -> Outcome {
+    Outcome::Skipped(format!("{tool} is not installed (`{install}`)"))
+}
+
+fn passes(command: &mut Command) -> anyhow::Result<Outcome> {
+    let status = command.stdin(Stdio::null()).status().context("cannot start cargo")?;
+    anyhow::ensure!(status.success(), "cargo ended with {status}");
+    Ok(Outcome::Passed)
+}
+
+/// Runs tests, showing their output while counting them.
+fn counts(command: &mut Command, tally: &mut Tally) -> anyhow::Result<Outcome> {
+    let status = tally::watch(command.env("CARGO_TERM_COLOR", "never"), tally)?;
+    anyhow::ensure!(status.success(), "the test runner ended with {status}");
+    Ok(Outcome::Passed)
+}
