@@ -23,17 +23,24 @@ mod sink;
 
 mod router;
 
+mod openai;
 mod scripted;
+mod secret;
 
 pub use crate::adapter::ModelAdapter;
 pub use crate::descriptor::{AdapterDescriptor, Locality, ModelId, ServedModel};
 pub use crate::error::{AdapterError, AdapterErrorKind};
 pub use crate::health::AdapterHealth;
+pub use crate::openai::{
+    EndpointError, OpenAiAdapter, OpenAiConfig, OpenAiConfigError, OpenAiLimits, OpenAiModel,
+    StructuredOutput, TokenCapFields,
+};
 pub use crate::reply::{FinishReason, RawReply, ReplyRejected};
 pub use crate::request::ModelRequest;
 pub use crate::router::{ModelRouter, Route, RouteError, RouterError};
 pub use crate::scripted::{
     Act, CallEnd, ReportedUsage, Script, ScriptedAdapter, ScriptedCall, ScriptedError, Step,
 };
+pub use crate::secret::{ApiKeySource, SecretError};
 pub use crate::sink::{CutOff, TokenMeter, TokenSink};
 pub use crate::usage::{TokenCount, Usage};

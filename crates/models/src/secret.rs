@@ -1,0 +1,142 @@
+//! Text that is used and never shown: API keys.
+
+use std::fmt;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use hyper::header::HeaderValue;
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+/// Bytes of a key file: keys are short, and a wrong path may name anything.
+const MAX_KEY_BYTES: u64 = 16 << 10;
+
+/// Where an API key comes from. A configuration names the place and never holds the key.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[expect(clippy::exhaustive_enums, reason = "a key is read from one of two places, and is never written out")]
+pub enum ApiKeySource {
+    /// The environment variable of this name.
+    Env(String),
+    /// This file: regular, at most 16 KiB, white space around the key ignored.
+    File(PathBuf),
+}
+
+/// An API key. Shown as `(secret)` wherever it would be printed.
+#[derive(Clone)]
+pub(crate) struct Secret(HeaderValue);
+
+impl Secret {
+    /// Reads the key.
+    pub(crate) fn read(source: &ApiKeySource) -> Result<Self, SecretError> {
+        match source {
+            ApiKeySource::Env(name) => match std::env::var(name) {
+                Ok(text) => {
+                    Self::from_text(&text).map_err(|fault| SecretError::BadEnv { name: name.clone(), fault })
+                }
+                Err(_) => {
+                    Err(SecretError::BadEnv { name: name.clone(), fault: "is not set, or is not text" })
+                }
+            },
+            ApiKeySource::File(path) => Self::from_file(path),
+        }
+    }
+
+    fn from_file(path: &Path) -> Result<Self, SecretError> {
+        let unreadable = |source| SecretError::Unreadable { path: path.to_owned(), source };
+        let bad = |fault| SecretError::BadFile { path: path.to_owned(), fault };
+        // Asked before opening: opening a pipe would wait for whoever writes to it.
+        if !std::fs::metadata(path).map_err(unreadable)?.is_file() {
+            return Err(bad("is not a regular file"));
+        }
+        let mut text = String::new();
+        let file = std::fs::File::open(path).map_err(unreadable)?;
+        file.take(MAX_KEY_BYTES + 1).read_to_string(&mut text).map_err(unreadable)?;
+        if text.len() as u64 > MAX_KEY_BYTES {
+            return Err(bad("is longer than a key (16 KiB)"));
+        }
+        Self::from_text(&text).map_err(bad)
+    }
+
+    fn from_text(text: &str) -> Result<Self, &'static str> {
+        let key = text.trim();
+        if key.is_empty() {
+            return Err("is empty");
+        }
+        if !key.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return Err("holds white space or characters that no key has");
+        }
+        let mut value =
+            HeaderValue::from_str(&format!("Bearer {key}")).map_err(|_| "cannot be sent in a header")?;
+        value.set_sensitive(true);
+        Ok(Self(value))
+    }
+
+    /// As sent: `Bearer …`, marked as sensitive.
+    pub(crate) fn authorization(&self) -> HeaderValue {
+        self.0.clone()
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("(secret)")
+    }
+}
+
+/// A key that cannot be read. Says which and why, and nothing of the key.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum SecretError {
+    /// The variable is not usable.
+    #[error("environment variable `{name}`, which should hold the API key, {fault}")]
+    BadEnv {
+        /// Its name.
+        name: String,
+        /// What is wrong.
+        fault: &'static str,
+    },
+    /// The file is not usable.
+    #[error("file `{}`, which should hold the API key, {fault}", .path.display())]
+    BadFile {
+        /// Its path.
+        path: PathBuf,
+        /// What is wrong.
+        fault: &'static str,
+    },
+    /// The file cannot be read.
+    #[error("file `{}`, which should hold the API key, cannot be read", .path.display())]
+    Unreadable {
+        /// Its path.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_is_never_shown() {
+        let secret = Secret::from_text("  sk-very-secret\n").unwrap();
+        assert_eq!(format!("{secret:?}"), "(secret)");
+        assert!(!format!("{:?}", secret.authorization()).contains("very"));
+        assert_eq!(secret.authorization().to_str().unwrap(), "Bearer sk-very-secret");
+    }
+
+    #[test]
+    fn what_is_no_key_is_refused_without_being_shown() {
+        for text in ["", " \n", "two words", "line\nbreak", "naïve"] {
+            assert!(Secret::from_text(text).is_err(), "{text:?}");
+        }
+        let error = Secret::read(&ApiKeySource::Env("KORA_NO_SUCH_VARIABLE".into())).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "environment variable `KORA_NO_SUCH_VARIABLE`, which should hold the API key, is not set, or is not text"
+        );
+        let error = Secret::read(&ApiKeySource::File("/".into())).unwrap_err();
+        assert_eq!(error.to_string(), "file `/`, which should hold the API key, is not a regular file");
+    }
+}
