@@ -103,7 +103,7 @@ fn test(root: &Path, tally: &mut Tally) -> anyhow::Result<Outcome> {
         command.args(["nextest", "run", "--workspace", "--locked", "--no-fail-fast"]);
     } else {
         println!("cargo-nextest is not installed: running `cargo test`");
-        command.args(["test", "--workspace", "--locked", "--all-targets", "--no-fail-fast"]);
+        command.args(["test", "--workspace", "--locked", "--tests", "--no-fail-fast"]);
     }
     counts(command.current_dir(root), tally)
 }
