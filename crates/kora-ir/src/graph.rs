@@ -1,29 +1,80 @@
 //! The TaskGraph, checked once and immutable after (C3.2, I1).
 
-use std::sync::Arc;
+use std::fmt;
+use std::sync::{Arc, OnceLock};
 
 use serde::Serialize;
 
-use crate::{GraphBudgets, GraphDigest, InvalidGraph, Limits, Task, TaskIndex};
+use crate::report::Report;
+use crate::{GraphBudgets, GraphDigest, InvalidGraph, Limits, Task, TaskIndex, digest, parse};
 
 /// A TaskGraph that passed every check. Cloning is cheap; nothing can change it.
 #[derive(Clone, Debug)]
 pub struct CheckedGraph(Arc<Graph>);
 
-#[derive(Debug)]
 pub(crate) struct Graph {
+    parts: Parts,
+    // Invariant: the text that was checked; the digest is of it and is computed when first asked for.
+    source: Box<str>,
+    digest: OnceLock<GraphDigest>,
+    // Invariant: `dependents[dependents_of[i]..dependents_of[i + 1]]` are those of task `i`, ascending, without repeats.
+    dependents_of: Box<[u32]>,
+    dependents: Box<[TaskIndex]>,
+    // Invariant: sorted by id, for lookup.
+    by_id: Box<[TaskIndex]>,
+}
+
+/// What the check makes of a document.
+#[derive(Debug)]
+pub(crate) struct Parts {
     pub(crate) graph_id: String,
-    pub(crate) digest: GraphDigest,
     pub(crate) root: TaskIndex,
     pub(crate) failure_policy: FailurePolicy,
     pub(crate) budgets: GraphBudgets,
+    pub(crate) schema_version: Option<String>,
+    pub(crate) request_id: Option<String>,
+    pub(crate) tenant_id: Option<String>,
+    pub(crate) created_at: Option<String>,
     // Invariant: in canonical order, so that an index is a rank (S4).
     pub(crate) tasks: Box<[Task]>,
-    // Invariant: `dependents[dependents_of[i]..dependents_of[i + 1]]` are those of task `i`, ascending, without repeats.
-    pub(crate) dependents_of: Box<[u32]>,
-    pub(crate) dependents: Box<[TaskIndex]>,
-    // Invariant: sorted by id, for lookup.
-    pub(crate) by_id: Box<[TaskIndex]>,
+}
+
+impl fmt::Debug for Graph {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.parts.fmt(f)
+    }
+}
+
+impl Graph {
+    fn new(parts: Parts, source: &str) -> Self {
+        let tasks = &parts.tasks;
+        let mut dependents_of = vec![0_u32; tasks.len() + 1];
+        for dependency in tasks.iter().flat_map(|task| &task.dependencies) {
+            dependents_of[dependency.as_usize() + 1] += 1;
+        }
+        for at in 0..tasks.len() {
+            dependents_of[at + 1] += dependents_of[at];
+        }
+        let mut next = dependents_of.clone();
+        let mut dependents = vec![TaskIndex(0); dependents_of[tasks.len()] as usize];
+        for (index, task) in (0..).zip(tasks) {
+            for dependency in &task.dependencies {
+                let slot = &mut next[dependency.as_usize()];
+                dependents[*slot as usize] = TaskIndex(index);
+                *slot += 1;
+            }
+        }
+        let mut by_id: Vec<TaskIndex> = (0..).map(TaskIndex).take(tasks.len()).collect();
+        by_id.sort_unstable_by(|a, b| tasks[a.as_usize()].id.cmp(&tasks[b.as_usize()].id));
+        Self {
+            source: source.into(),
+            digest: OnceLock::new(),
+            dependents_of: dependents_of.into(),
+            dependents: dependents.into(),
+            by_id: by_id.into(),
+            parts,
+        }
+    }
 }
 
 impl CheckedGraph {
@@ -33,49 +84,84 @@ impl CheckedGraph {
     ///
     /// [`InvalidGraph`] lists everything that is wrong.
     pub fn parse(source: &str, limits: &Limits) -> Result<Self, InvalidGraph> {
-        let _ = (source, limits);
-        unimplemented!("being written")
+        let mut report = Report::new(limits);
+        match parse::parts(source, limits, &mut report) {
+            Some(parts) => Ok(Self(Arc::new(Graph::new(parts, source)))),
+            None => Err(report.close(source)),
+        }
     }
 
     /// As KORA wrote it.
     pub fn graph_id(&self) -> &str {
-        &self.0.graph_id
+        &self.0.parts.graph_id
     }
 
     /// Identifies the graph in results, submissions and event streams (I1).
+    ///
+    /// Computed when first asked for: about as long as reading the document again.
     pub fn digest(&self) -> &GraphDigest {
-        &self.0.digest
+        self.0.digest.get_or_init(|| digest::of_source(&self.0.source))
     }
 
     /// The task whose output is the final output.
     pub fn root(&self) -> TaskIndex {
-        self.0.root
+        self.0.parts.root
+    }
+
+    /// The version of the task schema that a submission declares.
+    pub fn schema_version(&self) -> Option<&str> {
+        self.0.parts.schema_version.as_deref()
+    }
+
+    /// The idempotency anchor of a submission.
+    pub fn request_id(&self) -> Option<&str> {
+        self.0.parts.request_id.as_deref()
+    }
+
+    /// The billing scope of a submission.
+    pub fn tenant_id(&self) -> Option<&str> {
+        self.0.parts.tenant_id.as_deref()
+    }
+
+    /// When KORA constructed the graph, as written.
+    pub fn created_at(&self) -> Option<&str> {
+        self.0.parts.created_at.as_deref()
+    }
+
+    /// The document that was checked, as KORA wrote it.
+    pub fn source(&self) -> &str {
+        &self.0.source
     }
 
     /// What a failure does to the rest (S10).
     pub fn failure_policy(&self) -> FailurePolicy {
-        self.0.failure_policy
+        self.0.parts.failure_policy
     }
 
     /// The caps of the whole run.
     pub fn budgets(&self) -> &GraphBudgets {
-        &self.0.budgets
+        &self.0.parts.budgets
     }
 
     /// All tasks, in canonical order (S4).
     pub fn tasks(&self) -> &[Task] {
-        &self.0.tasks
+        &self.0.parts.tasks
     }
 
     /// All tasks with their places, in canonical order.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = (TaskIndex, &Task)> {
         #[expect(clippy::cast_possible_truncation, reason = "`Limits::max_tasks` is far below")]
-        self.0.tasks.iter().enumerate().map(|(index, task)| (TaskIndex(index as u32), task))
+        self.0.parts.tasks.iter().enumerate().map(|(index, task)| (TaskIndex(index as u32), task))
     }
 
     /// One task.
     pub fn task(&self, index: TaskIndex) -> &Task {
-        &self.0.tasks[index.as_usize()]
+        &self.0.parts.tasks[index.as_usize()]
+    }
+
+    /// The task at this place in canonical order, if there are that many.
+    pub fn index_at(&self, rank: usize) -> Option<TaskIndex> {
+        u32::try_from(rank).ok().filter(|_| rank < self.tasks().len()).map(TaskIndex)
     }
 
     /// The place of the task with this id.
@@ -101,4 +187,61 @@ pub enum FailurePolicy {
     ContinueOnError,
     /// Nothing after the failure in canonical order counts.
     FailFast,
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn model(id: &str, dependencies: &[&str]) -> Value {
+        json!({"version": "1.0", "id": id, "type": "model", "dependencies": dependencies, "input": {"text": "t"},
+            "run": {"model": "m", "prompt": "{{/text}}"}, "schema": {"type": "object", "properties": {"a": {"type": "string"}}}})
+    }
+
+    fn operation(id: &str, dependencies: &[&str]) -> Value {
+        json!({"version": "1.0", "id": id, "type": "deterministic", "dependencies": dependencies, "input": {},
+            "run": {"operation": "echo", "args": {"x": dependencies.first().map(|from| json!({"$from": from, "pointer": "/a"}))}},
+            "schema": {"type": "object"}})
+    }
+
+    fn graph(tasks: &[Value], root: &str) -> String {
+        let budget = json!({"max_tokens": 10, "max_time_ms": 1000, "max_retries": 1});
+        json!({"kora_version": "1.0.0", "graph_id": "g", "root": root, "defaults": {"budget": budget}, "tasks": tasks})
+            .to_string()
+    }
+
+    fn ids(graph: &CheckedGraph) -> Vec<&str> {
+        graph.tasks().iter().map(|task| task.id.as_str()).collect()
+    }
+
+    // shows C6.1
+    #[test]
+    fn deterministic_work_comes_before_models_and_dependencies_before_dependents() {
+        let tasks =
+            [model("m1", &[]), operation("late", &["m1"]), operation("b", &["a"]), operation("a", &[])];
+        let graph = CheckedGraph::parse(&graph(&tasks, "late"), &Limits::default()).unwrap();
+        assert_eq!(ids(&graph), ["a", "b", "m1", "late"]);
+        assert_eq!(graph.dependents(TaskIndex(2)), [TaskIndex(3)]);
+        assert_eq!(graph.index_of("late"), Some(TaskIndex(3)));
+        assert_eq!(graph.task(graph.root()).id.as_str(), "late");
+        assert_eq!(graph.task(TaskIndex(2)).budget.max_tokens(), 10);
+        assert_eq!(graph.digest().to_string().len(), 71);
+    }
+
+    #[test]
+    fn everything_wrong_is_said_at_once() {
+        let mut odd = operation("odd", &["lat"]);
+        odd["colour"] = json!(1);
+        odd["budget"] = json!({"max_time_ms": -3});
+        let text = serde_json::to_string_pretty(
+            &serde_json::from_str::<Value>(&graph(&[odd, operation("late", &["late"])], "lte")).unwrap(),
+        )
+        .unwrap();
+        let refused = CheckedGraph::parse(&text, &Limits::default()).unwrap_err();
+        let lines: Vec<String> = refused.violations.iter().map(ToString::to_string).collect();
+        println!("{}", lines.join("\n"));
+        assert_eq!(refused.violations.len(), 6);
+    }
 }

@@ -17,6 +17,19 @@ mod task;
 mod limits;
 mod violation;
 
+mod pointer;
+mod report;
+
+mod locate;
+mod read;
+mod suggest;
+
+mod check;
+mod order;
+
+mod digest;
+mod parse;
+
 mod graph;
 
 pub use crate::budget::{GraphBudgets, TaskBudget};
@@ -27,9 +40,9 @@ pub use crate::id::{GraphDigest, TaskId, TaskIndex};
 pub use crate::limits::Limits;
 pub use crate::prompt::{Message, PromptError, PromptTemplate, Role};
 pub use crate::reference::{Template, UnresolvedReference};
-pub use crate::schema::{OutputSchema, SchemaMismatch, ValidatedOutput};
+pub use crate::schema::{OutputSchema, SchemaError, SchemaMismatch, ValidatedOutput};
 pub use crate::skip::{SkipCondition, SkipWhen};
 pub use crate::task::{
-    ModelCall, ModelParameters, OperationUse, Priority, Privacy, Routing, Task, TaskType, Work,
+    ModelCall, ModelParameters, OperationUse, Priority, Privacy, Routing, Task, TaskMetadata, TaskType, Work,
 };
 pub use crate::violation::{InvalidGraph, Span, Violation, ViolationCode};

@@ -1,11 +1,12 @@
 //! From offsets to JSON pointers and back, by walking the document again. Only refused graphs pay for it.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
 
+use crate::Span;
 use crate::pointer::push_token;
 use crate::read::{Json, Kind, Read};
 use crate::report::At;
-use crate::Span;
 
 /// The places to look for.
 #[derive(Debug, Default)]
@@ -17,7 +18,7 @@ pub(crate) struct Wanted {
 impl Wanted {
     pub(crate) fn add(&mut self, at: &At) {
         match at {
-            At::Offset(offset) => self.offsets.insert(*offset),
+            At::Offset(offset) | At::Within(offset, _) => self.offsets.insert(*offset),
             At::Pointer(pointer) => self.pointers.insert(pointer.clone()),
         };
     }
@@ -35,10 +36,9 @@ impl Places {
     /// Pointer and span of a place.
     pub(crate) fn of(&self, at: &At) -> (String, Option<Span>) {
         match at {
-            At::Offset(offset) => (
-                self.pointers.get(offset).cloned().unwrap_or_default(),
-                self.spans_at.get(offset).copied(),
-            ),
+            At::Offset(offset) | At::Within(offset, _) => {
+                (self.pointers.get(offset).cloned().unwrap_or_default(), self.spans_at.get(offset).copied())
+            }
             At::Pointer(pointer) => {
                 // What is missing has no place: the nearest thing that holds it does.
                 let mut near = pointer.as_str();
@@ -72,10 +72,8 @@ pub(crate) fn locate(source: &str, wanted: &Wanted) -> Places {
     let mut offsets: BTreeSet<usize> = wanted.offsets.clone();
     offsets.extend(starts.values().copied());
     let spans_at = spans(source, &offsets, &lengths);
-    let spans = starts
-        .into_iter()
-        .filter_map(|(pointer, offset)| Some((pointer, *spans_at.get(&offset)?)))
-        .collect();
+    let spans =
+        starts.into_iter().filter_map(|(pointer, offset)| Some((pointer, *spans_at.get(&offset)?))).collect();
     Places { pointers, spans, spans_at }
 }
 
@@ -125,9 +123,8 @@ impl Walk<'_> {
                     }
                     Kind::Null | Kind::Bool | Kind::Number | Kind::String => {
                         self.json.skip()?;
-                        self.lengths.extend(
-                            self.wanted_here(offset).then(|| (offset, self.json.offset() - offset)),
-                        );
+                        self.lengths
+                            .extend(self.wanted_here(offset).then(|| (offset, self.json.offset() - offset)));
                         enter = false;
                     }
                 }
@@ -181,7 +178,11 @@ impl Walk<'_> {
     }
 
     fn is_above_a_wanted_pointer(&self) -> bool {
-        let after = self.wanted.pointers.range::<str, _>(self.path.as_str()..).next();
+        let after = self
+            .wanted
+            .pointers
+            .range::<str, _>((Bound::Included(self.path.as_str()), Bound::Unbounded))
+            .next();
         after.is_some_and(|pointer| pointer.starts_with(&self.path))
     }
 

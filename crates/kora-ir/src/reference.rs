@@ -61,6 +61,18 @@ impl Template {
     }
 }
 
+impl Node {
+    /// Replaces the task that each reference names.
+    pub(crate) fn renumber(&mut self, place_of: &impl Fn(TaskIndex) -> TaskIndex) {
+        match self {
+            Self::Fixed(_) => {}
+            Self::Reference { from, .. } => *from = place_of(*from),
+            Self::Array(items) => items.iter_mut().for_each(|item| item.renumber(place_of)),
+            Self::Object(fields) => fields.iter_mut().for_each(|(_, field)| field.renumber(place_of)),
+        }
+    }
+}
+
 fn fill<'o>(
     node: &Node,
     output_of: &impl Fn(TaskIndex) -> Option<&'o ValidatedOutput>,

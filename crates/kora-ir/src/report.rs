@@ -11,6 +11,8 @@ pub(crate) enum At {
     Offset(usize),
     /// A JSON pointer.
     Pointer(String),
+    /// A JSON pointer below the value that starts here.
+    Within(usize, String),
 }
 
 #[derive(Clone, Debug)]
@@ -39,6 +41,11 @@ impl Report {
     /// Starts another pass over the document: its violations must not be crowded out by those of the last.
     pub(crate) fn next_phase(&mut self) {
         self.kept_in_phase = 0;
+    }
+
+    /// All violations so far.
+    pub(crate) fn count(&self) -> usize {
+        self.found.len() + self.omitted
     }
 
     pub(crate) fn is_clean(&self) -> bool {
@@ -87,20 +94,40 @@ impl Report {
 
     /// The report as an error, in the order of the document.
     pub(crate) fn close(self, source: &str) -> InvalidGraph {
-        let mut wanted = Wanted::default();
-        for found in &self.found {
-            for at in std::iter::once(&found.at).chain(&found.related) {
-                wanted.add(at);
-            }
-        }
-        let places = locate(source, &wanted);
+        let mut found = self.found;
+        settle_within(source, &mut found);
+        let places = locate(source, &wanted_by(&found));
         let mut placed: Vec<(usize, Violation)> =
-            self.found.into_iter().map(|found| place(found, &places)).collect();
+            found.into_iter().map(|found| place(found, &places)).collect();
         placed.sort_by_key(|(offset, _)| *offset);
         let mut violations: Vec<Violation> = placed.into_iter().map(|(_, violation)| violation).collect();
         let omitted = self.omitted + violations.len().saturating_sub(self.max);
         violations.truncate(self.max);
         InvalidGraph { violations, omitted }
+    }
+}
+
+fn wanted_by(found: &[Found]) -> Wanted {
+    let mut wanted = Wanted::default();
+    for found in found {
+        for at in std::iter::once(&found.at).chain(&found.related) {
+            wanted.add(at);
+        }
+    }
+    wanted
+}
+
+/// Makes pointers below a value into pointers from the top, now that the value's own pointer can be found.
+fn settle_within(source: &str, found: &mut [Found]) {
+    if !found.iter().any(|found| matches!(found.at, At::Within(..))) {
+        return;
+    }
+    let places = locate(source, &wanted_by(found));
+    for found in found {
+        if let At::Within(offset, below) = &found.at {
+            let (pointer, _) = places.of(&At::Offset(*offset));
+            found.at = At::Pointer(pointer + below);
+        }
     }
 }
 

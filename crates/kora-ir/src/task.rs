@@ -36,6 +36,18 @@ pub struct Task {
     pub escalation: Box<[EscalationEdge]>,
     /// The task that this one stands in for. Such a task is dormant until an edge wakes it.
     pub resolves: Option<TaskIndex>,
+    /// What KORA notes about it. Nothing is decided by it.
+    pub metadata: TaskMetadata,
+}
+
+/// Notes of KORA's on a task.
+#[derive(Clone, Debug, Default, Eq, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct TaskMetadata {
+    /// When KORA constructed it, as written.
+    pub created_at: Option<String>,
+    /// KORA's trace of its construction.
+    pub trace_id: Option<String>,
 }
 
 /// The three kinds of task.

@@ -77,8 +77,102 @@ pub struct Span {
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ViolationCode {
-    /// Not JSON.
+    /// Not JSON (RFC 8259).
     Syntax,
+    /// Not UTF-8.
+    NotUtf8,
+    /// More bytes than [`Limits::max_graph_bytes`](crate::Limits::max_graph_bytes).
+    DocumentTooLarge,
+    /// Nested deeper than [`Limits::max_json_depth`](crate::Limits::max_json_depth).
+    JsonTooDeep,
+    /// A key twice in one object: two readers could see two graphs (I1).
+    DuplicateKey,
+    /// A number that RFC 8785 cannot carry exactly (I1).
+    NumberNotExact,
     /// An unknown or missing version (C10.3).
     VersionMismatch,
+    /// A required field is absent.
+    MissingField,
+    /// A field that this version does not have.
+    UnknownField,
+    /// A value of another JSON type.
+    WrongType,
+    /// A word outside a closed set.
+    UnknownWord,
+    /// An id or name that is empty, too long or of other characters.
+    InvalidId,
+    /// Two tasks of one id.
+    DuplicateId,
+    /// No tasks.
+    EmptyGraph,
+    /// More than [`Limits::max_tasks`](crate::Limits::max_tasks).
+    TooManyTasks,
+    /// More than [`Limits::max_fan_in`](crate::Limits::max_fan_in) or
+    /// [`Limits::max_edges`](crate::Limits::max_edges).
+    TooManyDependencies,
+    /// The root is no task of the graph.
+    UnknownRoot,
+    /// A dependency is no task of the graph.
+    UnknownDependency,
+    /// A dependency declared twice.
+    DuplicateDependency,
+    /// A task that waits for itself, directly or through others.
+    Cycle,
+    /// An aggregation task with nothing to combine.
+    NothingToAggregate,
+    /// A cap that is negative, fractional or beyond its limit (C7.1).
+    InvalidBudget,
+    /// A model task without one of its caps (C7.2, C7.3, C7.4).
+    MissingBudget,
+    /// Tokens for a task that may not call a model (C11.2).
+    TokensWithoutModel,
+    /// `run` names an operation and asks a model.
+    MixedRun,
+    /// A deterministic or aggregation task that asks a model (C11.2).
+    ModelNotAllowed,
+    /// A model task that asks no model.
+    OperationNotAllowed,
+    /// A reference that is not of the form `{"$from": id, "pointer": pointer}` (S2).
+    InvalidReference,
+    /// A reference to a task that is not a declared dependency (S2).
+    UndeclaredReference,
+    /// Not a JSON pointer (RFC 6901).
+    InvalidPointer,
+    /// A prompt whose placeholders cannot be read, or no messages.
+    InvalidPrompt,
+    /// A sampling parameter out of range.
+    InvalidParameter,
+    /// An input, arguments or prompt beyond its size limit.
+    PayloadTooLarge,
+    /// `skip_when` where no model could be saved, or without conditions (S9).
+    InvalidSkip,
+    /// Not a JSON Schema 2020-12 (S3).
+    InvalidSchema,
+    /// A schema that refers to another document (S3).
+    RemoteSchema,
+    /// A keyword that makes a schema mean something else than what stands in it (S3).
+    UnsupportedSchema,
+    /// A schema that could take unbounded time.
+    CostlySchema,
+    /// More bytes than [`Limits::max_schema_bytes`](crate::Limits::max_schema_bytes).
+    SchemaTooLarge,
+    /// More different schemas than [`Limits::max_schemas`](crate::Limits::max_schemas).
+    TooManySchemas,
+    /// An escalation edge with fields that do not fit its condition (S9).
+    InvalidEscalation,
+    /// An escalation edge to no task of the graph.
+    UnknownEscalationTarget,
+    /// An escalation target that is the root, shared, or somebody's dependency (S9).
+    EscalationTargetNotDormant,
+    /// More than [`Limits::max_escalation_edges`](crate::Limits::max_escalation_edges).
+    TooManyEscalationEdges,
+    /// Something of Task IR 0.1 that 1.0 cannot say without guessing (C10.2).
+    NotPortable,
+}
+
+impl fmt::Display for ViolationCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The one source of the words is the `rename_all` above.
+        self.serialize(f)
+    }
 }

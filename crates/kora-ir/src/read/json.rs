@@ -46,7 +46,7 @@ pub(crate) struct Key<'s> {
 }
 
 /// Reads `source` token by token. Nothing here recurses without the bound that the caller or `jiter` sets.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Json<'s> {
     source: &'s str,
     jiter: Jiter<'s>,
@@ -130,6 +130,12 @@ impl<'s> Json<'s> {
     pub(crate) fn skip(&mut self) -> Read<()> {
         let peek = self.take();
         self.jiter.known_skip(peek).map_err(|error| broken(&error))
+    }
+
+    /// The same for a value that was not looked at yet.
+    pub(crate) fn skip_next(&mut self) -> Read<()> {
+        self.peek()?;
+        self.skip()
     }
 
     /// Enters an array; whether it has a first element.
@@ -219,9 +225,7 @@ fn broken(error: &JiterError) -> Broken {
                 let text = kind.to_string();
                 // Fragments, as everywhere: only the first letter differs.
                 let mut letters = text.chars();
-                letters.next().map_or_else(String::new, |first| {
-                    first.to_lowercase().chain(letters).collect()
-                })
+                letters.next().map_or_else(String::new, |first| first.to_lowercase().chain(letters).collect())
             }
         },
         kind @ JiterErrorType::WrongType { .. } => kind.to_string(),

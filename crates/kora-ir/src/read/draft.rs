@@ -1,0 +1,90 @@
+//! A document as read: the right shapes, none of the rules between them checked yet.
+
+use std::borrow::Cow;
+use std::ops::Range;
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use crate::{
+    FailurePolicy, GraphBudgets, Message, ModelParameters, OutputSchema, Privacy, PromptTemplate, Routing,
+    TaskType, Template,
+};
+
+/// The graph's own fields, and its tasks in the order written.
+#[derive(Debug, Default)]
+pub(crate) struct GraphDraft<'s> {
+    pub(crate) graph_id: Option<Cow<'s, str>>,
+    pub(crate) root: Option<Cow<'s, str>>,
+    pub(crate) default_budget: BudgetDraft,
+    pub(crate) failure_policy: FailurePolicy,
+    pub(crate) budgets: GraphBudgets,
+    pub(crate) schema_version: Option<String>,
+    pub(crate) request_id: Option<String>,
+    pub(crate) tenant_id: Option<String>,
+    pub(crate) created_at: Option<String>,
+    pub(crate) tasks: Vec<TaskDraft<'s>>,
+    /// The dependencies of all tasks, one after the other.
+    pub(crate) dependencies: Vec<Cow<'s, str>>,
+}
+
+/// A task. `None` is a field that is missing, or that was reported.
+#[derive(Debug, Default)]
+pub(crate) struct TaskDraft<'s> {
+    pub(crate) id: Option<Cow<'s, str>>,
+    pub(crate) task_type: Option<TaskType>,
+    /// Into [`GraphDraft::dependencies`].
+    pub(crate) dependencies: Range<usize>,
+    pub(crate) input: Option<Template>,
+    pub(crate) run: Option<RunDraft>,
+    pub(crate) schema: Option<Arc<OutputSchema>>,
+    pub(crate) budget: BudgetDraft,
+    pub(crate) routing: Routing,
+    pub(crate) privacy: Privacy,
+    pub(crate) created_at: Option<String>,
+    pub(crate) trace_id: Option<String>,
+    pub(crate) skip_when: Option<SkipDraft>,
+    pub(crate) escalation: Vec<EdgeDraft<'s>>,
+    /// Into [`Reader::references`](super::Reader::references): those of input, args and `skip_when`.
+    pub(crate) references: Range<usize>,
+}
+
+/// Caps as declared.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct BudgetDraft {
+    pub(crate) max_tokens: Option<u64>,
+    pub(crate) max_time_ms: Option<u64>,
+    pub(crate) max_retries: Option<u32>,
+    /// A cap was declared and reported: its absence must not be reported too.
+    pub(crate) faulty: bool,
+}
+
+/// What a task does, in the words of whichever type was written.
+#[derive(Debug)]
+pub(crate) enum RunDraft {
+    Operation { operation: Arc<str>, args: Template },
+    Model { model: Arc<str>, messages: Box<[Message<PromptTemplate>]>, parameters: ModelParameters },
+}
+
+/// `skip_when`; its dependencies are numbers into the references.
+#[derive(Debug)]
+pub(crate) struct SkipDraft {
+    pub(crate) any_of: Vec<(usize, Box<str>, Value)>,
+    pub(crate) output: Template,
+    pub(crate) schema: Option<Arc<OutputSchema>>,
+}
+
+/// An escalation edge.
+#[derive(Debug)]
+pub(crate) struct EdgeDraft<'s> {
+    pub(crate) on: crate::EscalationCondition,
+    pub(crate) to: Cow<'s, str>,
+    pub(crate) offset: usize,
+}
+
+/// `{"$from": …}` in a payload.
+#[derive(Debug)]
+pub(crate) struct ReferenceDraft<'s> {
+    pub(crate) from: Cow<'s, str>,
+    pub(crate) offset: usize,
+}
