@@ -18,6 +18,8 @@ mod vote;
 
 #[cfg(test)]
 pub(crate) mod testing;
+#[cfg(test)]
+mod totality;
 
 use crate::OperationLimits;
 use crate::built_in::BuiltIn;

@@ -32,7 +32,7 @@ impl Default for OperationLimits {
             max_output_bytes: 16 << 20,
             max_output_depth: 64,
             max_expression_bytes: 16 << 10,
-            max_expression_depth: 64,
+            max_expression_depth: 128,
             max_regex_bytes: 1 << 20,
             max_entries: 10_000,
         }
