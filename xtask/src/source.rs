@@ -84,6 +84,11 @@ impl Source {
     }
 }
 
+/// Whether the file at `path` is test code as a whole: `tests.rs` beside what it tests, or below `tests/`.
+pub(crate) fn is_test_file(path: &str) -> bool {
+    path.ends_with("/tests.rs") || path.contains("/tests/")
+}
+
 /// Where string and character literals stand: a `//` in one of them is no comment.
 fn literal_ranges(tokens: &[TokenTree], text: &str, found: &mut Vec<Range<usize>>) {
     for token in tokens {

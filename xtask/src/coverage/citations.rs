@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::clauses::{ClauseId, cited, cited_by_name};
 use crate::finding::Finding;
-use crate::source::Source;
+use crate::source::{Source, is_test_file};
 use crate::workspace::TextFile;
 
 /// Every citation of the workspace. Paths are relative to the root.
@@ -73,8 +73,7 @@ impl Citations {
 /// Whether `path` is product code, or a check that stands for it: the layers are enforced by `xtask`.
 fn is_product(path: &str) -> bool {
     let of_a_crate = path.starts_with("crates/") && path.contains("/src/");
-    let of_tests = path.ends_with("/tests.rs") || path.contains("/tests/");
-    (of_a_crate && !of_tests) || is_layers(path)
+    (of_a_crate && !is_test_file(path)) || is_layers(path)
 }
 
 /// Whether tests of `path` are evidence about the product; those about `xtask` itself are not.
