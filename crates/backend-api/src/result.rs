@@ -18,7 +18,6 @@ pub struct ExecutionResult {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub failure: Option<Failure>,
     /// Every task's record, and the totals (C8.1, C8.2).
-    #[serde(rename = "telemetry")]
     pub telemetry_bundle: TelemetryBundle,
     /// About the run itself.
     pub execution_metadata: ExecutionMetadata,

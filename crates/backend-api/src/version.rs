@@ -50,13 +50,11 @@ impl FromStr for InterfaceVersion {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let malformed = || VersionError::Malformed { found: text.chars().take(32).collect() };
         let mut parts = [0; 3];
-        let mut count = 0;
-        for part in text.split('.') {
+        for (place, part) in text.split('.').enumerate() {
             let digits = !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
             let canonical = part == "0" || !part.starts_with('0');
-            *parts.get_mut(count).filter(|_| digits && canonical).ok_or_else(malformed)? =
+            *parts.get_mut(place).filter(|_| digits && canonical).ok_or_else(malformed)? =
                 part.parse().map_err(|_| malformed())?;
-            count += 1;
         }
         let [major, minor, patch] = parts;
         Ok(Self { major, minor, patch })

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use thiserror::Error;
 
-use crate::{TaskIndex, ValidatedOutput};
+use crate::{CheckedGraph, TaskIndex, ValidatedOutput};
 
 /// A payload with places to fill from dependencies' outputs.
 ///
@@ -39,6 +39,16 @@ impl Template {
         }
     }
 
+    /// The payload as KORA wrote it, references included.
+    pub fn document(&self, graph: &CheckedGraph) -> Arc<Value> {
+        match &self.0 {
+            Node::Fixed(value) => Arc::clone(value),
+            node @ (Node::Reference { .. } | Node::Array(_) | Node::Object(_)) => {
+                Arc::new(write(node, graph))
+            }
+        }
+    }
+
     /// The payload with every reference replaced by what it points to.
     ///
     /// # Errors
@@ -69,6 +79,17 @@ impl Node {
             Self::Reference { from, .. } => *from = place_of(*from),
             Self::Array(items) => items.iter_mut().for_each(|item| item.renumber(place_of)),
             Self::Object(fields) => fields.iter_mut().for_each(|(_, field)| field.renumber(place_of)),
+        }
+    }
+}
+
+fn write(node: &Node, graph: &CheckedGraph) -> Value {
+    match node {
+        Node::Fixed(value) => Value::clone(value),
+        Node::Reference { from, pointer } => json!({ "$from": graph.task(*from).id, "pointer": pointer }),
+        Node::Array(items) => Value::Array(items.iter().map(|item| write(item, graph)).collect()),
+        Node::Object(fields) => {
+            Value::Object(fields.iter().map(|(name, node)| (name.to_string(), write(node, graph))).collect())
         }
     }
 }

@@ -1,0 +1,307 @@
+//! What workers, model attempts and the supervisor of one run share.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use backend_api::RunObserver;
+use engine::{AttemptOutcome, AttemptReport, Next, Run, RunOutcome, Start, StartWork, Usage};
+use kora_ir::{CheckedGraph, TaskIndex};
+use tokio::runtime::Handle;
+use tokio::sync::{Notify, oneshot};
+use tokio::time::Instant;
+
+use super::attempt;
+use super::worker::{self, Job};
+use crate::LocalConfig;
+use crate::plan::Plan;
+
+/// An operation that takes longer than this is worth a second worker beside it.
+const SLOW: Duration = Duration::from_millis(1);
+
+/// How long an operation may take to notice that it was told to stop. After that its worker is given up.
+const GRACE: Duration = Duration::from_millis(50);
+
+/// One run under way.
+pub(super) struct Session {
+    pub(super) graph: CheckedGraph,
+    pub(super) plan: Plan,
+    pub(super) config: Arc<LocalConfig>,
+    observer: Option<Arc<dyn RunObserver>>,
+    runtime: Handle,
+    started: Instant,
+    core: Mutex<Core>,
+    changed: Notify,
+}
+
+/// What changes, behind one lock. Held for the engine's own work only, never while a task runs.
+pub(super) struct Core {
+    // `None` once the run is over: whoever comes late has nothing to say.
+    run: Option<Run>,
+    workers: BTreeMap<u64, Worker>,
+    next_worker: u64,
+    /// Dropping a sender stops the attempt.
+    attempts: BTreeMap<TaskIndex, oneshot::Sender<()>>,
+}
+
+/// A thread that runs operations.
+struct Worker {
+    stop: Arc<AtomicBool>,
+    busy: Option<Busy>,
+}
+
+/// The operation that a worker is at.
+#[derive(Clone, Copy)]
+struct Busy {
+    task: TaskIndex,
+    attempt: u32,
+    since: std::time::Instant,
+    time_left: Duration,
+}
+
+impl Core {
+    pub(super) fn is_finished(&self) -> bool {
+        self.run.as_ref().is_none_or(Run::is_finished)
+    }
+
+    pub(super) fn has_busy_worker(&self) -> bool {
+        !self.workers.is_empty()
+    }
+
+    /// Whether the worker may go on: the supervisor has not given it up.
+    pub(super) fn owns(&self, worker: u64) -> bool {
+        self.workers.contains_key(&worker)
+    }
+}
+
+impl Session {
+    pub(super) fn new(
+        graph: CheckedGraph,
+        plan: Plan,
+        config: Arc<LocalConfig>,
+        observer: Option<Arc<dyn RunObserver>>,
+        started: Instant,
+    ) -> Self {
+        let run = Run::new(graph.clone());
+        let run = if observer.is_some() { run.observed() } else { run };
+        let core =
+            Core { run: Some(run), workers: BTreeMap::new(), next_worker: 0, attempts: BTreeMap::new() };
+        Self {
+            graph,
+            plan,
+            config,
+            observer,
+            runtime: Handle::current(),
+            started,
+            core: Mutex::new(core),
+            changed: Notify::new(),
+        }
+    }
+
+    /// A panic under the lock is a bug in the engine, and leaves nothing to go on with: it spreads to the caller.
+    pub(super) fn lock(&self) -> MutexGuard<'_, Core> {
+        let poisoned = self.core.is_poisoned();
+        assert!(!poisoned, "a bug in the engine ended this run");
+        self.core.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Resolves after the next change that the supervisor should look at.
+    pub(super) async fn changed(&self) {
+        self.changed.notified().await;
+    }
+
+    /// Starts whatever may start, unless a worker is there to do it.
+    pub(super) fn pump(self: &Arc<Self>, core: &mut Core) {
+        if core.workers.is_empty()
+            && let Some(job) = self.next_job(core)
+        {
+            self.spawn_worker(core, Some(job));
+        }
+        self.changed.notify_one();
+    }
+
+    /// The next operation to run. Model attempts that may start meanwhile are started here.
+    pub(super) fn next_job(self: &Arc<Self>, core: &mut Core) -> Option<Job> {
+        let room = self.config.max_concurrency as usize;
+        loop {
+            let run = core.run.as_mut().filter(|run| run.running() < room)?;
+            let start = run.next_start();
+            // Starting may settle tasks whose input cannot be built.
+            self.tell(core);
+            match start? {
+                Start { work: StartWork::Operation { input, args }, task, attempt, time_left_us, .. } => {
+                    let operation = self.plan.operation(task)?;
+                    let time_left = Duration::from_micros(time_left_us);
+                    return Some(Job { task, attempt, operation, input, args, time_left });
+                }
+                Start {
+                    work: StartWork::Model { messages },
+                    task,
+                    attempt,
+                    tokens_left,
+                    time_left_us,
+                    ..
+                } => {
+                    let (stop, stopped) = oneshot::channel();
+                    core.attempts.insert(task, stop);
+                    let ask = attempt::Ask {
+                        task,
+                        attempt,
+                        messages,
+                        tokens_left,
+                        time_left: Duration::from_micros(time_left_us),
+                    };
+                    self.runtime.spawn(attempt::run(Arc::clone(self), ask, stopped));
+                }
+            }
+        }
+    }
+
+    /// Notes that a worker begins with `job`, and hands it its stop flag.
+    pub(super) fn begin(&self, core: &mut Core, worker: u64, job: &Job, since: std::time::Instant) {
+        if let Some(worker) = core.workers.get_mut(&worker) {
+            worker.busy =
+                Some(Busy { task: job.task, attempt: job.attempt, since, time_left: job.time_left });
+        }
+    }
+
+    /// Tells the engine how an attempt ended. `None` if the run is over.
+    pub(super) fn report(&self, core: &mut Core, report: AttemptReport) -> Option<Next> {
+        self.check_latency(core);
+        let task = report.task;
+        let next = core.run.as_mut()?.report(report).ok();
+        self.tell(core);
+        self.stop_unwanted(core);
+        if next == Some(Next::Settled) {
+            core.attempts.remove(&task);
+        }
+        next
+    }
+
+    /// Tells the engine that a wait is over. `None` if the run is.
+    pub(super) fn resume(&self, core: &mut Core, task: TaskIndex, waited: Duration) -> Option<Next> {
+        let next = core.run.as_mut()?.resume(task, micros(waited)).ok();
+        self.tell(core);
+        self.stop_unwanted(core);
+        next
+    }
+
+    /// Adds a worker if operations are waiting while others are slow.
+    pub(super) fn add_worker_if_slow(self: &Arc<Self>, core: &mut Core, elapsed: Duration) {
+        let waiting = core.run.as_ref().is_some_and(|run| run.ready_operations() > 0);
+        if elapsed >= SLOW && waiting && core.workers.len() < self.config.max_concurrency as usize {
+            self.spawn_worker(core, None);
+        }
+    }
+
+    /// A worker has nothing to do and goes.
+    pub(super) fn retire(&self, core: &mut Core, worker: u64) {
+        core.workers.remove(&worker);
+        self.changed.notify_one();
+    }
+
+    /// Keeps the time of operations: tells those that are over to stop, gives up workers that do not.
+    pub(super) fn look_after_workers(self: &Arc<Self>, core: &mut Core) {
+        let now = std::time::Instant::now();
+        let mut slowest = Duration::ZERO;
+        let mut lost = Vec::new();
+        for (&id, worker) in &core.workers {
+            let Some(busy) = worker.busy else { continue };
+            let elapsed = now.saturating_duration_since(busy.since);
+            slowest = slowest.max(elapsed);
+            if elapsed > busy.time_left {
+                worker.stop.store(true, Ordering::Relaxed);
+            }
+            if elapsed > busy.time_left.saturating_add(GRACE) {
+                lost.push((id, busy, elapsed));
+            }
+        }
+        for (id, busy, elapsed) in lost {
+            core.workers.remove(&id);
+            let outcome = AttemptOutcome::TimedOut;
+            self.report(core, operation_report(busy.task, busy.attempt, elapsed, outcome));
+            self.pump(core);
+        }
+        self.add_worker_if_slow(core, slowest);
+    }
+
+    /// Tells the engine when the run's own time is over (C7.4).
+    pub(super) fn check_latency(&self, core: &mut Core) {
+        let Some(max) = self.graph.budgets().max_latency_ms() else { return };
+        let elapsed = self.started.elapsed();
+        if elapsed < Duration::from_millis(max) {
+            return;
+        }
+        if let Some(run) = core.run.as_mut().filter(|run| !run.is_finished()) {
+            run.latency_exceeded(u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX));
+            self.stop_unwanted(core);
+        }
+    }
+
+    /// Nobody wants the run any more (S13).
+    pub(super) fn cancel(&self) {
+        if let Ok(mut core) = self.core.lock() {
+            if let Some(run) = core.run.as_mut() {
+                run.cancel();
+            }
+            for worker in core.workers.values() {
+                worker.stop.store(true, Ordering::Relaxed);
+            }
+            core.attempts.clear();
+        }
+    }
+
+    /// Ends the run and takes its outcome.
+    pub(super) fn finish(&self, total_latency_ms: u64) -> RunOutcome {
+        let run = self.lock().run.take();
+        let outcome = run.map(|run| run.finish(total_latency_ms));
+        match outcome {
+            Some(Ok(outcome)) => outcome,
+            unfinished => unreachable!("the supervisor returns when the run is finished: {unfinished:?}"),
+        }
+    }
+
+    fn spawn_worker(self: &Arc<Self>, core: &mut Core, first: Option<Job>) {
+        let id = core.next_worker;
+        core.next_worker += 1;
+        let stop = Arc::new(AtomicBool::new(false));
+        core.workers.insert(id, Worker { stop: Arc::clone(&stop), busy: None });
+        let session = Arc::clone(self);
+        self.runtime.spawn_blocking(move || worker::work(&session, id, &stop, first));
+        self.changed.notify_one();
+    }
+
+    fn stop_unwanted(&self, core: &mut Core) {
+        let Some(run) = core.run.as_mut() else { return };
+        for task in run.take_unwanted() {
+            core.attempts.remove(&task);
+            let at_it = |worker: &&Worker| worker.busy.is_some_and(|busy| busy.task == task);
+            for worker in core.workers.values().filter(at_it) {
+                worker.stop.store(true, Ordering::Relaxed);
+            }
+        }
+    }
+
+    fn tell(&self, core: &mut Core) {
+        if let (Some(observer), Some(run)) = (&self.observer, &mut core.run) {
+            for event in run.drain_events() {
+                observer.observe(&self.graph, &event);
+            }
+        }
+    }
+}
+
+/// The report of an operation, which spends time and nothing else.
+pub(super) fn operation_report(
+    task: TaskIndex,
+    attempt: u32,
+    elapsed: Duration,
+    outcome: AttemptOutcome,
+) -> AttemptReport {
+    AttemptReport { task, attempt, elapsed_us: micros(elapsed), usage: Usage::default(), outcome }
+}
+
+pub(super) fn micros(duration: Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
+}

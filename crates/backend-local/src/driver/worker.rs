@@ -1,0 +1,76 @@
+//! A thread that runs operations, one after the other.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use engine::{AttemptOutcome, Next};
+use kora_ir::TaskIndex;
+use operations::{Meter, OperationCall, OperationErrorKind, PreparedOperation};
+use serde_json::Value;
+
+use super::session::{Session, operation_report};
+
+/// One attempt of one deterministic or aggregation task. There is no way to a model from here (I4).
+#[derive(Debug)]
+pub(super) struct Job {
+    pub(super) task: TaskIndex,
+    pub(super) attempt: u32,
+    pub(super) operation: Arc<dyn PreparedOperation>,
+    pub(super) input: Arc<Value>,
+    pub(super) args: Arc<Value>,
+    pub(super) time_left: Duration,
+}
+
+/// Runs operations until there is none to start, or until the supervisor has given this worker up.
+pub(super) fn work(session: &Arc<Session>, id: u64, stop: &Arc<AtomicBool>, first: Option<Job>) {
+    let mut core = session.lock();
+    let mut next = first;
+    let mut began = Instant::now();
+    while let Some(job) = next.take().or_else(|| session.next_job(&mut core)) {
+        stop.store(false, Ordering::Relaxed);
+        session.begin(&mut core, id, &job, began);
+        drop(core);
+
+        let outcome = run(session, &job, stop);
+        let ended = Instant::now();
+        let elapsed = ended - began;
+        // What follows, up to the next start, is the engine's time and nobody's budget.
+        let outcome = match outcome {
+            AttemptOutcome::Cancelled if elapsed >= job.time_left => AttemptOutcome::TimedOut,
+            outcome => outcome,
+        };
+
+        core = session.lock();
+        if !core.owns(id) {
+            return;
+        }
+        let report = operation_report(job.task, job.attempt, elapsed, outcome);
+        if let Some(Next::Retry { .. }) = session.report(&mut core, report) {
+            // What an operation waits for is nothing that time would bring.
+            session.resume(&mut core, job.task, Duration::ZERO);
+        }
+        session.add_worker_if_slow(&mut core, elapsed);
+        began = Instant::now();
+    }
+    session.retire(&mut core, id);
+}
+
+/// Runs an operation and holds its output against the schema. A panic of the operation is its failure.
+fn run(session: &Session, job: &Job, stop: &Arc<AtomicBool>) -> AttemptOutcome {
+    let call = OperationCall { args: &job.args, input: &job.input, attempt: job.attempt };
+    let mut meter = Meter::stoppable(session.config.operations.limits(), Arc::clone(stop));
+    match catch_unwind(AssertUnwindSafe(|| job.operation.run(&call, &mut meter))) {
+        Ok(Ok(value)) => match session.graph.task(job.task).schema.admit(value) {
+            Ok(output) => AttemptOutcome::Output(output),
+            Err(mismatch) => AttemptOutcome::SchemaMismatch(mismatch),
+        },
+        Ok(Err(error)) if error.kind == OperationErrorKind::Stopped => AttemptOutcome::Cancelled,
+        Ok(Err(error)) => AttemptOutcome::Failed { message: error.to_string(), transient: error.transient },
+        // The text of a panic may hold content, so it is not repeated (I9).
+        Err(_) => {
+            AttemptOutcome::Failed { message: String::from("the operation panicked"), transient: false }
+        }
+    }
+}
