@@ -2,7 +2,8 @@
 
 /// How much an operation may do. Every bound is enforced before the work that would exceed it (I8).
 ///
-/// The defaults let an expression visit some millions of values, which takes well under a second.
+/// The defaults let an expression visit some millions of values, which takes about half a second, and keep the worst
+/// regular expression to a few.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct OperationLimits {

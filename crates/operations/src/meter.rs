@@ -139,7 +139,7 @@ impl Meter {
         Ok(value.clone())
     }
 
-    fn charge_copy(&mut self, value: &Value) -> Result<(), OperationError> {
+    pub(crate) fn charge_copy(&mut self, value: &Value) -> Result<(), OperationError> {
         self.build(own_bytes(value))?;
         match value {
             Value::Array(items) => items.iter().try_for_each(|item| self.charge_copy(item)),

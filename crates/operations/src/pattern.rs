@@ -86,8 +86,9 @@ impl Pattern {
         &self.regex
     }
 
-    /// The steps of one search through `bytes` of text.
+    /// The steps of one search through `bytes` of text: in the worst case some 0.4 µs each, which is why a whole
+    /// budget of the default size is spent in seconds. A search cannot be stopped half-way.
     pub(crate) fn cost(&self, bytes: usize) -> u64 {
-        1 + (bytes as u64).saturating_mul(self.kibibytes) / 16
+        1 + (bytes as u64).saturating_mul(self.kibibytes) / 4
     }
 }

@@ -110,7 +110,7 @@ fn text_or_unknown(fields: &Fields<'_>, texts: &[&str], more: More) -> Result<Ru
         }
     }
     Ok(Box::new(move |call, meter| {
-        meter.copy(call.args)?;
+        meter.charge_copy(call.args)?;
         let mut reply = Map::from_iter([
             ("status".to_owned(), json!("ok")),
             ("task_id".to_owned(), json!(argument(call, "task_id")?)),

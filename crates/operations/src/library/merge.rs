@@ -98,7 +98,7 @@ fn merge(
                 OnConflict::KeepFirst => {}
                 OnConflict::KeepLast => *present = meter.copy(value)?,
                 OnConflict::Fail => {
-                    meter.copy(value)?;
+                    meter.charge_copy(value)?;
                     if compare(present, value).is_ne() {
                         let place = Place::Member(place, key).pointer();
                         return Err(OperationError::invalid_input(
