@@ -13,13 +13,45 @@ const MAX_KEY_BYTES: u64 = 16 << 10;
 
 /// Where an API key comes from. A configuration names the place and never holds the key.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
-#[serde(rename_all = "snake_case")]
+#[serde(rename_all = "snake_case", from = "Written")]
 #[expect(clippy::exhaustive_enums, reason = "a key is read from one of two places, and is never written out")]
 pub enum ApiKeySource {
     /// The environment variable of this name.
     Env(String),
     /// This file: regular, at most 16 KiB, white space around the key ignored.
     File(PathBuf),
+}
+
+/// As written. Read by hand-picked words, because serde's own would quote a key that was put here by mistake.
+#[derive(Deserialize)]
+#[serde(
+    untagged,
+    expecting = "`api_key` says where the key is, as {\"env\": name} or {\"file\": path}, and never holds it"
+)]
+enum Written {
+    Env(WrittenEnv),
+    File(WrittenFile),
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WrittenEnv {
+    env: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WrittenFile {
+    file: PathBuf,
+}
+
+impl From<Written> for ApiKeySource {
+    fn from(written: Written) -> Self {
+        match written {
+            Written::Env(WrittenEnv { env }) => Self::Env(env),
+            Written::File(WrittenFile { file }) => Self::File(file),
+        }
+    }
 }
 
 /// An API key. Shown as `(secret)` wherever it would be printed.
