@@ -84,7 +84,7 @@ mod tests {
 
     #[test]
     fn numbers_are_written_as_ecmascript_writes_them() {
-        let value = json!([1.0, -0.0, 1e21, 1e-7, 0.1, 9007199254740991_u64, -5, 333333333.33333329]);
+        let value = json!([1.0, -0.0, 1e21, 1e-7, 0.1, 9007199254740991_u64, -5, 333_333_333.333_333_3]);
         assert_eq!(canonical(&value), "[1,0,1e+21,1e-7,0.1,9007199254740991,-5,333333333.3333333]");
     }
 

@@ -3,7 +3,7 @@
 mod edges;
 mod tasks;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use crate::graph::Parts;
 use crate::order::{OrderInput, canonical_order};
@@ -99,11 +99,13 @@ impl<'d> Checker<'d, '_, '_> {
         self.dependencies.reserve(draft.dependencies.len());
         self.referenced.reserve(self.references.len());
         for (place, task) in (0_u32..).zip(&draft.tasks) {
+            let mut unknown = HashSet::new();
             for (nth, id) in draft.dependencies[task.dependencies.clone()].iter().enumerate() {
                 let found = self.by_id.get(&**id).copied().unwrap_or(NOBODY);
                 self.dependencies.push(found);
                 let at = || At::Pointer(format!("/tasks/{place}/dependencies/{nth}"));
                 if found == NOBODY {
+                    unknown.insert(&**id);
                     if !id.is_empty() {
                         let help = self.nearest_id(id);
                         let message = format!("`{id}` is no task of the graph");
@@ -123,7 +125,12 @@ impl<'d> Checker<'d, '_, '_> {
             for reference in &self.references[task.references.clone()] {
                 let found = self.by_id.get(&*reference.from).copied().unwrap_or(NOBODY);
                 self.referenced.push(found);
-                if found == NOBODY || declared_by[found as usize] != place {
+                // What is declared and no task was reported as a dependency.
+                let undeclared = match found {
+                    NOBODY => !unknown.contains(&*reference.from),
+                    found => declared_by[found as usize] != place,
+                };
+                if undeclared {
                     let from = &reference.from;
                     let declared = draft.dependencies[task.dependencies.clone()].iter().map(|id| &**id);
                     let help = match suggest::nearest(from, declared) {
@@ -242,5 +249,6 @@ fn build(
         tenant_id: draft.tenant_id,
         created_at: draft.created_at,
         tasks: tasks.into(),
+        places: order.into(),
     })
 }

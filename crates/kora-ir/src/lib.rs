@@ -29,8 +29,12 @@ mod order;
 
 mod digest;
 mod parse;
+mod v0_1;
 
 mod graph;
+
+mod document;
+mod warning;
 
 pub use crate::budget::{GraphBudgets, TaskBudget};
 pub use crate::canonical::{write_canonical, write_string};
@@ -46,3 +50,4 @@ pub use crate::task::{
     ModelCall, ModelParameters, OperationUse, Priority, Privacy, Routing, Task, TaskMetadata, TaskType, Work,
 };
 pub use crate::violation::{InvalidGraph, Span, Violation, ViolationCode};
+pub use crate::warning::{Warning, WarningCode};

@@ -65,8 +65,11 @@ pub(crate) fn locate(source: &str, wanted: &Wanted) -> Places {
         starts: BTreeMap::new(),
     };
     // A document that breaks off was walked as far as it was read, and everything wanted lies before that.
-    if let Err(broken) = walk.document() {
-        walk.pointers.entry(broken.offset).or_insert(std::mem::take(&mut walk.path));
+    if walk.document().is_err() {
+        let path = std::mem::take(&mut walk.path);
+        for &offset in &wanted.offsets {
+            walk.pointers.entry(offset).or_insert_with(|| path.clone());
+        }
     }
     let Walk { lengths, pointers, starts, .. } = walk;
     let mut offsets: BTreeSet<usize> = wanted.offsets.clone();

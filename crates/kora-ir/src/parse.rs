@@ -1,10 +1,12 @@
 //! From text to the parts of a checked graph: which version, then read, then check.
 
+use serde_json::Value;
+
 use crate::check::check;
 use crate::graph::Parts;
 use crate::read::{Json, Kind, Read, Reader, shorten};
 use crate::report::{At, Report};
-use crate::{Limits, ViolationCode};
+use crate::{Limits, ViolationCode, v0_1};
 
 /// The version that a document declares.
 enum Declared {
@@ -29,6 +31,15 @@ pub(crate) fn parts(source: &str, limits: &Limits, report: &mut Report) -> Optio
         );
         return None;
     }
+    if source.starts_with('\u{feff}') {
+        report.add(
+            ViolationCode::Syntax,
+            At::Offset(0),
+            "the document starts with a byte order mark",
+            String::from("save it without one (RFC 8259)"),
+        );
+        return None;
+    }
     match declared(source) {
         Err(broken) => {
             report.add_broken(broken);
@@ -46,23 +57,49 @@ pub(crate) fn parts(source: &str, limits: &Limits, report: &mut Report) -> Optio
             None
         }
         Ok(Declared::ZeroOne) => {
-            report.add(ViolationCode::VersionMismatch, At::Offset(0), "being written", None);
-            None
-        }
-        Ok(Declared::One { minor }) => {
-            let mut reader = Reader::new(source, limits, report, minor > 0);
-            let draft = reader.graph();
-            let references = std::mem::take(&mut reader.references);
+            let mut reader = Reader::new(source, limits, report, true);
+            let document = reader.plain_value().and_then(|document| {
+                reader.json.finish()?;
+                Ok(document)
+            });
             drop(reader);
-            match draft {
-                Ok(draft) => check(draft, &references, limits, report),
+            match document {
+                Ok(document) if report.is_clean() => mapped(&document, limits, report),
+                Ok(_) => None,
                 Err(broken) => {
                     report.add_broken(broken);
                     None
                 }
             }
         }
+        Ok(Declared::One { minor }) => read_and_check(source, minor > 0, limits, report),
     }
+}
+
+fn read_and_check(source: &str, lenient: bool, limits: &Limits, report: &mut Report) -> Option<Parts> {
+    let mut reader = Reader::new(source, limits, report, lenient);
+    let draft = reader.graph();
+    let references = std::mem::take(&mut reader.references);
+    drop(reader);
+    match draft {
+        Ok(draft) => check(draft, &references, limits, report),
+        Err(broken) => {
+            report.add_broken(broken);
+            None
+        }
+    }
+}
+
+/// A document of 0.1, through its mapping and the reader of 1.0.
+fn mapped(document: &Value, limits: &Limits, report: &mut Report) -> Option<Parts> {
+    let mapped = v0_1::map(document, limits, report)?;
+    let text = mapped.document.to_string();
+    let mut inner = Report::new(limits);
+    let parts = read_and_check(&text, false, limits, &mut inner);
+    if parts.is_none() {
+        report.absorb(inner.close(&text), |pointer| mapped.trail.back(pointer));
+    }
+    parts
 }
 
 /// Finds the version without reading more than it must: usually it stands first.

@@ -83,6 +83,22 @@ impl PromptTemplate {
         })
     }
 
+    /// The text as written: parsing it gives an equal template.
+    pub fn source(&self) -> String {
+        let mut text = String::new();
+        for piece in &self.pieces {
+            match piece {
+                Piece::Text(literal) => text.push_str(&literal.replace("{{", "{{{{")),
+                Piece::Pointer(pointer) => {
+                    text.push_str("{{");
+                    text.push_str(pointer);
+                    text.push_str("}}");
+                }
+            }
+        }
+        text
+    }
+
     /// The text with every placeholder replaced: strings as they are, everything else as compact JSON.
     ///
     /// # Errors

@@ -14,9 +14,9 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 pub(crate) use self::draft::{
-    BudgetDraft, EdgeDraft, GraphDraft, ReferenceDraft, RunDraft, SkipDraft, TaskDraft,
+    BudgetDraft, ConditionDraft, EdgeDraft, GraphDraft, ReferenceDraft, RunDraft, SkipDraft, TaskDraft,
 };
-pub(crate) use self::fields::shorten;
+pub(crate) use self::fields::{shorten, shorten_message};
 pub(crate) use self::json::{Broken, Json, Kind, Read};
 pub(crate) use self::payload::MAX_DEPTH;
 use crate::report::{At, Report};

@@ -92,6 +92,17 @@ impl Report {
         self.add(code, At::Offset(broken.offset), broken.message, help.to_owned());
     }
 
+    /// Adds what was found in a document made from this one, where it comes from.
+    pub(crate) fn absorb(&mut self, refused: InvalidGraph, back: impl Fn(&str) -> String) {
+        self.next_phase();
+        self.omitted += refused.omitted;
+        for violation in refused.violations {
+            let related = violation.related.iter().map(|(pointer, _)| At::Pointer(back(pointer))).collect();
+            let at = At::Pointer(back(&violation.pointer));
+            self.add_related(violation.code, at, violation.message, violation.help, related);
+        }
+    }
+
     /// The report as an error, in the order of the document.
     pub(crate) fn close(self, source: &str) -> InvalidGraph {
         let mut found = self.found;

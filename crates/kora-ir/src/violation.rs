@@ -20,6 +20,15 @@ impl InvalidGraph {
     pub fn is_version_mismatch(&self) -> bool {
         self.violations.iter().any(|violation| violation.code == ViolationCode::VersionMismatch)
     }
+
+    /// The same without places in the text: KORA never saw the text that was checked.
+    pub(crate) fn without_spans(mut self) -> Self {
+        for violation in &mut self.violations {
+            violation.span = None;
+            violation.related.iter_mut().for_each(|(_, span)| *span = None);
+        }
+        self
+    }
 }
 
 fn summary(violations: &[Violation], omitted: usize) -> String {

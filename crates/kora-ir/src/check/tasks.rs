@@ -147,17 +147,19 @@ impl Finish<'_> {
             // KORA's default budget is one for model tasks.
             TaskBudget {
                 max_tokens: 0,
-                max_time_ms: own.max_time_ms.unwrap_or(self.limits.deterministic_time_ms),
+                max_time_ms: own
+                    .max_time_ms
+                    .unwrap_or(self.limits.deterministic_time_ms.min(self.limits.max_time_ms)),
                 max_retries: own.max_retries.unwrap_or(0),
             }
         })
     }
 
     fn skip(&self, draft: SkipDraft, schema: &Arc<crate::OutputSchema>) -> SkipWhen {
-        let conditions = draft.any_of.into_iter().map(|(reference, pointer, equals)| SkipCondition {
-            from: self.referenced(reference),
-            pointer: pointer.into(),
-            equals,
+        let conditions = draft.any_of.into_iter().map(|condition| SkipCondition {
+            from: self.referenced(condition.reference),
+            pointer: condition.pointer,
+            equals: condition.equals,
         });
         SkipWhen {
             any_of: conditions.collect(),

@@ -2,7 +2,7 @@
 
 use super::fields::{Field, Object, fields};
 use super::words::MAX_EXACT;
-use super::{EdgeDraft, Kind, Read, Reader, SkipDraft};
+use super::{ConditionDraft, EdgeDraft, Kind, Read, Reader, SkipDraft};
 use crate::report::At;
 use crate::{EscalationCondition, ViolationCode, pointer};
 
@@ -48,7 +48,7 @@ impl<'s> Reader<'s, '_> {
         Ok(any_of.zip(output).map(|(any_of, output)| SkipDraft { any_of, output, schema }))
     }
 
-    fn skip_conditions(&mut self) -> Read<Option<Vec<(usize, Box<str>, serde_json::Value)>>> {
+    fn skip_conditions(&mut self) -> Read<Option<Vec<ConditionDraft>>> {
         if self.json.peek()? != Kind::Array {
             self.wrong_type("an array of conditions")?;
             return Ok(None);
@@ -76,7 +76,7 @@ impl<'s> Reader<'s, '_> {
         Ok(Some(conditions))
     }
 
-    fn skip_condition(&mut self) -> Read<Option<(usize, Box<str>, serde_json::Value)>> {
+    fn skip_condition(&mut self) -> Read<Option<ConditionDraft>> {
         let Some(mut object) = self.object("a condition")? else { return Ok(None) };
         let (mut reference, mut pointer, mut equals) = (serde_json::Map::new(), None, None);
         while let Some(field) = self.next_field(&mut object)? {
@@ -95,7 +95,11 @@ impl<'s> Reader<'s, '_> {
         }
         reference.extend(pointer.map(|pointer| (String::from("pointer"), pointer)));
         let reference = self.reference_fields(&reference, object.offset, &["$from", "pointer"]);
-        Ok(reference.zip(equals).map(|((from, pointer), equals)| (from, pointer.into_boxed_str(), equals)))
+        Ok(reference.zip(equals).map(|((reference, pointer), equals)| ConditionDraft {
+            reference,
+            pointer,
+            equals,
+        }))
     }
 
     pub(super) fn escalation(&mut self) -> Read<Vec<EdgeDraft<'s>>> {

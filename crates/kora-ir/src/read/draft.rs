@@ -69,9 +69,18 @@ pub(crate) enum RunDraft {
 /// `skip_when`; its dependencies are numbers into the references.
 #[derive(Debug)]
 pub(crate) struct SkipDraft {
-    pub(crate) any_of: Vec<(usize, Box<str>, Value)>,
+    pub(crate) any_of: Vec<ConditionDraft>,
     pub(crate) output: Template,
     pub(crate) schema: Option<Arc<OutputSchema>>,
+}
+
+/// One condition of `skip_when`.
+#[derive(Debug)]
+pub(crate) struct ConditionDraft {
+    /// Into the references.
+    pub(crate) reference: usize,
+    pub(crate) pointer: String,
+    pub(crate) equals: Value,
 }
 
 /// An escalation edge.

@@ -21,13 +21,13 @@ fields! { GraphField {
 
 fields! { DefaultsField { Budget = "budget" } }
 
-fields! { BudgetField { MaxTokens = "max_tokens", MaxTimeMs = "max_time_ms", MaxRetries = "max_retries" } }
+fields! { BudgetField { Tokens = "max_tokens", TimeMs = "max_time_ms", Retries = "max_retries" } }
 
 fields! { BudgetsField {
-    MaxLlmCalls = "max_llm_calls",
-    MaxCpuUnits = "max_cpu_units",
-    MaxTokens = "max_tokens",
-    MaxLatencyMs = "max_latency_ms",
+    LlmCalls = "max_llm_calls",
+    CpuUnits = "max_cpu_units",
+    Tokens = "max_tokens",
+    LatencyMs = "max_latency_ms",
 }}
 
 const POLICIES: [(&str, FailurePolicy); 2] =
@@ -121,16 +121,16 @@ impl<'s> Reader<'s, '_> {
         let limits = self.limits;
         while let Some(field) = self.next_field(&mut object)? {
             let max = match field {
-                BudgetField::MaxTokens => limits.max_tokens,
-                BudgetField::MaxTimeMs => limits.max_time_ms,
-                BudgetField::MaxRetries => u64::from(limits.max_retries),
+                BudgetField::Tokens => limits.max_tokens,
+                BudgetField::TimeMs => limits.max_time_ms,
+                BudgetField::Retries => u64::from(limits.max_retries),
             };
             let number = self.whole(max, ViolationCode::InvalidBudget)?;
             draft.faulty |= number.is_none();
             match field {
-                BudgetField::MaxTokens => draft.max_tokens = number,
-                BudgetField::MaxTimeMs => draft.max_time_ms = number,
-                BudgetField::MaxRetries => {
+                BudgetField::Tokens => draft.max_tokens = number,
+                BudgetField::TimeMs => draft.max_time_ms = number,
+                BudgetField::Retries => {
                     draft.max_retries = number.and_then(|number| u32::try_from(number).ok());
                 }
             }
@@ -144,10 +144,10 @@ impl<'s> Reader<'s, '_> {
         while let Some(field) = self.next_field(&mut object)? {
             let number = self.whole(super::words::MAX_EXACT, ViolationCode::InvalidBudget)?;
             match field {
-                BudgetsField::MaxLlmCalls => budgets.max_llm_calls = number,
-                BudgetsField::MaxCpuUnits => budgets.max_cpu_units = number,
-                BudgetsField::MaxTokens => budgets.max_tokens = number,
-                BudgetsField::MaxLatencyMs => budgets.max_latency_ms = number,
+                BudgetsField::LlmCalls => budgets.max_llm_calls = number,
+                BudgetsField::CpuUnits => budgets.max_cpu_units = number,
+                BudgetsField::Tokens => budgets.max_tokens = number,
+                BudgetsField::LatencyMs => budgets.max_latency_ms = number,
             }
         }
         Ok(budgets)

@@ -215,20 +215,20 @@ fn place_in(source: &str, text: &str) -> Option<usize> {
 }
 
 fn broken(error: &JiterError) -> Broken {
-    let too_deep =
-        matches!(error.error_type, JiterErrorType::JsonError(JsonErrorType::RecursionLimitExceeded));
-    let message = match &error.error_type {
-        JiterErrorType::JsonError(kind) => match kind {
-            JsonErrorType::RecursionLimitExceeded => String::from("nested too deeply to read"),
-            JsonErrorType::NumberOutOfRange => String::from("a number with too many digits"),
-            kind => {
-                let text = kind.to_string();
-                // Fragments, as everywhere: only the first letter differs.
-                let mut letters = text.chars();
-                letters.next().map_or_else(String::new, |first| first.to_lowercase().chain(letters).collect())
-            }
-        },
+    let kind = match &error.error_type {
+        JiterErrorType::JsonError(kind) => kind.to_string(),
         kind @ JiterErrorType::WrongType { .. } => kind.to_string(),
+    };
+    let is = |wanted| matches!(&error.error_type, JiterErrorType::JsonError(kind) if *kind == wanted);
+    let too_deep = is(JsonErrorType::RecursionLimitExceeded);
+    let message = if too_deep {
+        String::from("nested too deeply to read")
+    } else if is(JsonErrorType::NumberOutOfRange) {
+        String::from("a number with too many digits")
+    } else {
+        // Fragments, as everywhere: only the first letter differs.
+        let mut letters = kind.chars();
+        letters.next().map(char::to_lowercase).into_iter().flatten().chain(letters).collect()
     };
     Broken { offset: error.index, message, too_deep }
 }

@@ -161,7 +161,21 @@ impl<'s> Reader<'s, '_> {
             return Ok(None);
         }
         match PromptTemplate::parse(&text) {
-            Ok(prompt) => Ok(Some(prompt)),
+            Ok(prompt) => {
+                let fault =
+                    prompt.pointers().find_map(|pointer| Some((pointer, crate::pointer::fault(pointer)?)));
+                if let Some((pointer, help)) = fault {
+                    let message = format!("`{}` is not a JSON pointer", super::fields::shorten(pointer));
+                    self.report.add(
+                        ViolationCode::InvalidPointer,
+                        At::Offset(offset),
+                        message,
+                        help.to_owned(),
+                    );
+                    return Ok(None);
+                }
+                Ok(Some(prompt))
+            }
             Err(error) => {
                 self.report.add(
                     ViolationCode::InvalidPrompt,

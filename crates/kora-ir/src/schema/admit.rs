@@ -13,6 +13,7 @@ const MAX_EXACT: u64 = (1 << 53) - 1;
 const MAX_FAULTS: usize = 8;
 const MAX_FAULT_CHARS: usize = 400;
 
+/// See [`OutputSchema::admit`].
 pub(super) fn admit(schema: &OutputSchema, output: Value) -> Result<ValidatedOutput, SchemaMismatch> {
     let mut bytes = 0;
     if let Err(Unbounded { what, mut path }) = bounds(&output, schema.max_depth, &mut bytes, schema) {
@@ -140,6 +141,13 @@ fn wanted(kind: &ValidationErrorKind) -> String {
             format!("property names that are {}", wanted(error.kind()))
         }
         ValidationErrorKind::FalseSchema => String::from("nothing at all"),
-        other => format!("what `{}` of the schema admits", other.keyword()),
+        other @ (ValidationErrorKind::BacktrackLimitExceeded { .. }
+        | ValidationErrorKind::RegexEngineFailure { .. }
+        | ValidationErrorKind::ContentEncoding { .. }
+        | ValidationErrorKind::ContentMediaType { .. }
+        | ValidationErrorKind::Custom { .. }
+        | ValidationErrorKind::Format { .. }
+        | ValidationErrorKind::FromUtf8 { .. }
+        | ValidationErrorKind::Referencing(_)) => format!("what `{}` of the schema admits", other.keyword()),
     }
 }

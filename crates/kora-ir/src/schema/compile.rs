@@ -3,14 +3,33 @@
 use jsonschema::{Draft, PatternOptions};
 use serde_json::Value;
 
+use super::cost::depth_within_bounds;
+use super::location::Locations;
 use super::{OutputSchema, SchemaError, tighten};
+use crate::read::MAX_DEPTH;
 use crate::{Limits, ViolationCode};
 
 /// Bytes of one compiled pattern.
 const MAX_PATTERN_BYTES: usize = 1 << 20;
 
 pub(super) fn compile(mut document: Value, limits: &Limits) -> Result<OutputSchema, SchemaError> {
-    tighten::tighten(&mut document);
+    let max_depth = limits.max_json_depth.min(MAX_DEPTH);
+    // Everything below recurses; a document that was read is within bounds, one that was built may not be.
+    if deeper_than(&document, max_depth) {
+        return Err(SchemaError {
+            code: ViolationCode::JsonTooDeep,
+            pointer: String::new(),
+            message: format!("nested deeper than {max_depth} levels"),
+            help: Some(String::from("flatten the schema")),
+        });
+    }
+    let locations = Locations::of(&document)?;
+    tighten::close(&mut document, &locations);
+    if let Value::Object(keywords) = &mut document {
+        keywords.shift_remove("$id");
+    }
+    let locations = Locations::of(&document)?;
+    let max_depth = depth_within_bounds(&locations, max_depth)?;
     let validator = jsonschema::options()
         .with_draft(Draft::Draft202012)
         // Annotations only: what a format means differs between libraries, and a gate must not (decision 0001).
@@ -21,13 +40,28 @@ pub(super) fn compile(mut document: Value, limits: &Limits) -> Result<OutputSche
         .map_err(|error| SchemaError {
             code: ViolationCode::InvalidSchema,
             pointer: error.instance_path().as_str().to_owned(),
-            message: error.to_string(),
+            message: crate::read::shorten_message(&error.to_string()),
             help: None,
         })?;
     Ok(OutputSchema {
         document,
         validator,
+        notes: locations.notes,
         max_output_bytes: limits.max_output_bytes,
-        max_depth: limits.max_json_depth.min(crate::read::MAX_DEPTH),
+        max_depth,
     })
+}
+
+/// Whether arrays and objects are nested deeper than `max`, found without recursion.
+pub(crate) fn deeper_than(value: &Value, max: usize) -> bool {
+    let mut open = vec![(value, 0)];
+    while let Some((value, depth)) = open.pop() {
+        match value {
+            Value::Array(_) | Value::Object(_) if depth >= max => return true,
+            Value::Array(items) => open.extend(items.iter().map(|item| (item, depth + 1))),
+            Value::Object(fields) => open.extend(fields.values().map(|field| (field, depth + 1))),
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+        }
+    }
+    false
 }
