@@ -27,7 +27,10 @@ mod openai;
 mod scripted;
 mod secret;
 
+mod config;
+
 pub use crate::adapter::ModelAdapter;
+pub use crate::config::{AdapterConfig, ModelsError};
 pub use crate::descriptor::{AdapterDescriptor, Locality, ModelId, ServedModel};
 pub use crate::error::{AdapterError, AdapterErrorKind};
 pub use crate::health::AdapterHealth;

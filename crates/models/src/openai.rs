@@ -128,8 +128,11 @@ impl OpenAiAdapter {
                 }
                 return self.read(model, response, sink).await;
             }
+            // Said by the head already; the body only tells why.
+            if !response.status.is_success() {
+                sink.turned_down();
+            }
             let refused = refusal(response).await;
-            sink.turned_down();
             let weaker = self.modes.after(mode);
             match (refused.format, weaker) {
                 (FormatVerdict::ThisWay | FormatVerdict::ThisSchema, Some(weaker)) => {

@@ -6,17 +6,10 @@ use models::TokenCount::{Counted, Reported, Unknown};
 use models::{AdapterErrorKind, ModelAdapter, TokenCount, TokenSink};
 use serde_json::json;
 
-use crate::peer::{Peer, Say, bytes, done, event, finish, json_response, piece, stream_head, usage};
+use crate::peer::{Peer, Say, bytes, done, endless, event, finish, json_response, piece, stream_head, usage};
 use crate::world::{adapter, ask, failed, request};
 
 const EXHAUSTED: (AdapterErrorKind, bool) = (AdapterErrorKind::TokensExhausted, false);
-
-fn piece_bytes(text: &str) -> Vec<u8> {
-    match piece(text) {
-        Say::Bytes(bytes) => bytes,
-        _ => Vec::new(),
-    }
-}
 
 fn exhausted(tokens_out: TokenCount) -> (AdapterErrorKind, bool, TokenCount) {
     (EXHAUSTED.0, EXHAUSTED.1, tokens_out)
@@ -24,7 +17,7 @@ fn exhausted(tokens_out: TokenCount) -> (AdapterErrorKind, bool, TokenCount) {
 
 #[tokio::test]
 async fn a_server_that_never_stops_is_cut_off_and_left() {
-    let peer = Peer::start(vec![vec![stream_head(), Say::Forever(piece_bytes("x"), Duration::ZERO)]]).await;
+    let peer = Peer::start(vec![vec![stream_head(), endless(piece("x"))]]).await;
     let error = ask(&adapter(&peer), &request()).await.unwrap_err();
     assert_eq!((error.kind, error.transient, error.usage.tokens_out), exhausted(Counted(11)));
     peer.closed(1).await;
@@ -58,8 +51,7 @@ async fn a_reply_that_was_cut_for_its_length_is_a_breach_and_no_schema_mismatch(
 #[tokio::test]
 async fn hidden_tokens_are_held_against_the_cap() {
     let thought = event(&json!({"choices": [{"delta": {"reasoning": "hm"}}]}));
-    let Say::Bytes(thought) = thought else { unreachable!() };
-    let script = vec![stream_head(), Say::Forever(thought, Duration::ZERO)];
+    let script = vec![stream_head(), endless(thought)];
     assert_eq!(failed(script).await, exhausted(Counted(11)));
 }
 

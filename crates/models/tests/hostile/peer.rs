@@ -15,8 +15,6 @@ use tokio_rustls::TlsAcceptor;
 pub(crate) enum Say {
     /// Sends these bytes.
     Bytes(Vec<u8>),
-    /// Waits.
-    Pause(Duration),
     /// Sends these bytes again and again, with a pause after each time.
     Forever(Vec<u8>, Duration),
     /// Says nothing more and keeps the connection.
@@ -125,7 +123,6 @@ async fn answer<S: AsyncRead + AsyncWrite + Unpin>(
                     return false;
                 }
             }
-            Say::Pause(time) => tokio::time::sleep(*time).await,
             Say::Forever(bytes, pause) => {
                 while stream.write_all(bytes).await.is_ok() && stream.flush().await.is_ok() {
                     if pause.is_zero() {
@@ -173,6 +170,12 @@ async fn hear<S: AsyncRead + Unpin>(stream: &mut S) -> Option<Heard> {
 /// Bytes to send.
 pub(crate) fn bytes(text: impl AsRef<[u8]>) -> Say {
     Say::Bytes(text.as_ref().to_vec())
+}
+
+/// The same bytes again and again, without a pause.
+pub(crate) fn endless(say: Say) -> Say {
+    let Say::Bytes(bytes) = say else { return say };
+    Say::Forever(bytes, Duration::ZERO)
 }
 
 /// The head of a stream that ends with its connection.

@@ -13,9 +13,10 @@ use tokio_rustls::rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use crate::peer::{Peer, good};
 use crate::world::{ask, config, request};
 
-fn server(name: &str) -> (TlsAcceptor, PathBuf) {
+/// A server with a new certificate for `name`, and the file that vouches for it: one for each test, as they run at once.
+fn server(name: &str, test: &str) -> (TlsAcceptor, PathBuf) {
     let made = rcgen::generate_simple_self_signed([name.to_owned()]).unwrap();
-    let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}.pem"));
+    let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("{test}.pem"));
     std::fs::write(&path, made.cert.pem()).unwrap();
     let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(made.signing_key.serialize_der()));
     let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
@@ -27,8 +28,12 @@ fn server(name: &str) -> (TlsAcceptor, PathBuf) {
     (TlsAcceptor::from(Arc::new(config)), path)
 }
 
-async fn asked(served: &str, trusted: Option<PathBuf>) -> Result<models::RawReply, models::AdapterError> {
-    let (acceptor, own) = server(served);
+async fn asked(
+    served: &str,
+    test: &str,
+    trusted: Option<PathBuf>,
+) -> Result<models::RawReply, models::AdapterError> {
+    let (acceptor, own) = server(served, test);
     let peer = Peer::start_with(vec![good()], Some(acceptor)).await;
     let ca_file = trusted.unwrap_or(own);
     let base_url = format!("https://{}/v1", peer.address);
@@ -39,13 +44,13 @@ async fn asked(served: &str, trusted: Option<PathBuf>) -> Result<models::RawRepl
 
 #[tokio::test]
 async fn a_trusted_server_is_asked() {
-    assert!(asked("127.0.0.1", None).await.is_ok());
+    assert!(asked("127.0.0.1", "trusted", None).await.is_ok());
 }
 
 #[tokio::test]
 async fn a_server_that_nobody_vouches_for_is_not_asked_and_not_asked_again() {
-    let (_, other) = server("127.0.0.2");
-    let error = asked("127.0.0.1", Some(other)).await.unwrap_err();
+    let (_, other) = server("127.0.0.1", "other");
+    let error = asked("127.0.0.1", "untrusted", Some(other)).await.unwrap_err();
     assert_eq!((error.kind, error.transient), (AdapterErrorKind::Unreachable, false));
     assert_eq!(error.usage, Usage::NOTHING);
     assert!(error.to_string().contains("certificate"), "{error}");
@@ -53,6 +58,6 @@ async fn a_server_that_nobody_vouches_for_is_not_asked_and_not_asked_again() {
 
 #[tokio::test]
 async fn a_certificate_of_another_name_is_refused() {
-    let error = asked("127.0.0.3", None).await.unwrap_err();
+    let error = asked("127.0.0.3", "misnamed", None).await.unwrap_err();
     assert_eq!((error.kind, error.transient), (AdapterErrorKind::Unreachable, false));
 }
