@@ -133,10 +133,15 @@ impl<'d> Checker<'d, '_, '_> {
                 if undeclared {
                     let from = &reference.from;
                     let declared = draft.dependencies[task.dependencies.clone()].iter().map(|id| &**id);
-                    let help = match suggest::nearest(from, declared) {
-                        Some(near) => format!("did you mean `{near}`?"),
-                        None if found == NOBODY => String::from("no task of the graph has this id"),
-                        None => format!("add `{from}` to `dependencies`"),
+                    let help = if found == place {
+                        String::from("a task cannot see its own output")
+                    } else if found != NOBODY {
+                        format!("add `{from}` to `dependencies`")
+                    } else {
+                        suggest::nearest(from, declared).map_or_else(
+                            || String::from("no task of the graph has this id"),
+                            |near| format!("did you mean `{near}`?"),
+                        )
                     };
                     self.report.add(
                         ViolationCode::UndeclaredReference,

@@ -42,14 +42,11 @@ pub(crate) fn parts(source: &str, limits: &Limits, report: &mut Report) -> Optio
     }
     match declared(source) {
         Err(broken) => {
-            report.add_broken(broken);
+            report.add_broken(source, broken);
             None
         }
         Ok(Declared::Other { at, found }) => {
-            let message = match found {
-                Some(found) => format!("version {found} is not read here"),
-                None => String::from("no `kora_version`"),
-            };
+            let message = found.unwrap_or_else(|| String::from("no `kora_version`"));
             let help = String::from(
                 "declare \"kora_version\": \"1.0.0\", or \"version\": \"0.1\" for KORA's Python runtime",
             );
@@ -67,7 +64,7 @@ pub(crate) fn parts(source: &str, limits: &Limits, report: &mut Report) -> Optio
                 Ok(document) if report.is_clean() => mapped(&document, limits, report),
                 Ok(_) => None,
                 Err(broken) => {
-                    report.add_broken(broken);
+                    report.add_broken(source, broken);
                     None
                 }
             }
@@ -84,7 +81,7 @@ fn read_and_check(source: &str, lenient: bool, limits: &Limits, report: &mut Rep
     match draft {
         Ok(draft) => check(draft, &references, limits, report),
         Err(broken) => {
-            report.add_broken(broken);
+            report.add_broken(source, broken);
             None
         }
     }
@@ -123,7 +120,7 @@ fn declared(source: &str) -> Read<Declared> {
         } else {
             json.skip()?;
             if known && name.text == "kora_version" {
-                let found = Some(kind.described().to_owned());
+                let found = Some(format!("`kora_version` is {}, not a version", kind.described()));
                 return Ok(Declared::Other { at: Some(offset), found });
             }
         }
@@ -146,5 +143,5 @@ fn one(text: &str) -> Option<Declared> {
 }
 
 fn other(offset: usize, text: &str) -> Declared {
-    Declared::Other { at: Some(offset), found: Some(format!("`{}`", shorten(text))) }
+    Declared::Other { at: Some(offset), found: Some(format!("version `{}` is not read here", shorten(text))) }
 }

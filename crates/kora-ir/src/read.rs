@@ -16,11 +16,25 @@ use std::sync::Arc;
 pub(crate) use self::draft::{
     BudgetDraft, ConditionDraft, EdgeDraft, GraphDraft, ReferenceDraft, RunDraft, SkipDraft, TaskDraft,
 };
-pub(crate) use self::fields::{shorten, shorten_message};
+pub(crate) use self::fields::shorten;
 pub(crate) use self::json::{Broken, Json, Kind, Read};
 pub(crate) use self::payload::MAX_DEPTH;
 use crate::report::{At, Report};
 use crate::{Limits, OutputSchema, ViolationCode};
+
+/// The kind of a value, with its article.
+pub(crate) fn described(value: &serde_json::Value) -> &'static str {
+    use serde_json::Value;
+    match value {
+        Value::Null => Kind::Null,
+        Value::Bool(_) => Kind::Bool,
+        Value::Number(_) => Kind::Number,
+        Value::String(_) => Kind::String,
+        Value::Array(_) => Kind::Array,
+        Value::Object(_) => Kind::Object,
+    }
+    .described()
+}
 
 /// The reader of one document.
 pub(crate) struct Reader<'s, 'r> {

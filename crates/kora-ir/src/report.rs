@@ -81,12 +81,17 @@ impl Report {
     }
 
     /// Adds what stopped the reader.
-    pub(crate) fn add_broken(&mut self, broken: Broken) {
+    pub(crate) fn add_broken(&mut self, source: &str, broken: Broken) {
         // Not subject to the cap: nobody can mend the rest without knowing that the document ends here.
         let (code, help) = if broken.too_deep {
             (ViolationCode::JsonTooDeep, "flatten the document")
         } else {
-            (ViolationCode::Syntax, "a graph is one JSON document in UTF-8 (RFC 8259)")
+            let help = match source.as_bytes().get(broken.offset) {
+                Some(b'/' | b'#') => "JSON has no comments",
+                Some(b'\'') => "JSON strings stand in double quotes",
+                Some(_) | None => "a graph is one JSON document in UTF-8 (RFC 8259)",
+            };
+            (ViolationCode::Syntax, help)
         };
         self.kept_in_phase = 0;
         self.add(code, At::Offset(broken.offset), broken.message, help.to_owned());

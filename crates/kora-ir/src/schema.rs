@@ -283,4 +283,27 @@ mod tests {
         assert!(flat.admit(json!([[1]])).is_ok());
         assert!(flat.admit(json!([[[1]]])).is_err());
     }
+
+    #[test]
+    fn a_refused_output_of_many_faults_names_eight() {
+        let schema = compile(json!({"items": {"type": "string"}})).unwrap();
+        let refused = schema.admit(Value::Array(vec![json!(0); 3_000_000])).unwrap_err();
+        assert_eq!(refused.faults.len(), 8);
+    }
+
+    #[test]
+    fn the_reasons_for_a_refusal_fit_a_small_stack_too() {
+        let mut pile = json!({"items": {"$ref": "#"}, "not": {"type": "string"}});
+        for _ in 0..29 {
+            pile = json!({"allOf": [pile]});
+        }
+        let deep = move || {
+            let limits = Limits { max_json_depth: 112, ..Limits::default() };
+            let schema = OutputSchema::compile(pile, &limits).unwrap();
+            let nested = (0..110).fold(json!(["text"]), |inner, _| json!([inner]));
+            schema.admit(nested).unwrap_err().faults.len()
+        };
+        let small = std::thread::Builder::new().stack_size(2 << 20);
+        assert_eq!(small.spawn(deep).unwrap().join().unwrap(), 1);
+    }
 }

@@ -179,9 +179,74 @@ pub enum ViolationCode {
     NotPortable,
 }
 
+impl ViolationCode {
+    /// All of them, in the order declared.
+    pub const ALL: &'static [Self] = &[
+        Self::Syntax,
+        Self::NotUtf8,
+        Self::DocumentTooLarge,
+        Self::JsonTooDeep,
+        Self::DuplicateKey,
+        Self::NumberNotExact,
+        Self::VersionMismatch,
+        Self::MissingField,
+        Self::UnknownField,
+        Self::WrongType,
+        Self::UnknownWord,
+        Self::InvalidId,
+        Self::DuplicateId,
+        Self::EmptyGraph,
+        Self::TooManyTasks,
+        Self::TooManyDependencies,
+        Self::UnknownRoot,
+        Self::UnknownDependency,
+        Self::DuplicateDependency,
+        Self::Cycle,
+        Self::NothingToAggregate,
+        Self::InvalidBudget,
+        Self::MissingBudget,
+        Self::TokensWithoutModel,
+        Self::MixedRun,
+        Self::ModelNotAllowed,
+        Self::OperationNotAllowed,
+        Self::InvalidReference,
+        Self::UndeclaredReference,
+        Self::InvalidPointer,
+        Self::InvalidPrompt,
+        Self::InvalidParameter,
+        Self::PayloadTooLarge,
+        Self::InvalidSkip,
+        Self::InvalidSchema,
+        Self::RemoteSchema,
+        Self::UnsupportedSchema,
+        Self::CostlySchema,
+        Self::SchemaTooLarge,
+        Self::TooManySchemas,
+        Self::InvalidEscalation,
+        Self::UnknownEscalationTarget,
+        Self::EscalationTargetNotDormant,
+        Self::TooManyEscalationEdges,
+        Self::NotPortable,
+    ];
+}
+
 impl fmt::Display for ViolationCode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // The one source of the words is the `rename_all` above.
         self.serialize(f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_list_of_codes_is_complete() {
+        for (place, &code) in ViolationCode::ALL.iter().enumerate() {
+            assert_eq!(code as usize, place);
+        }
+        assert_eq!(ViolationCode::ALL.len(), ViolationCode::NotPortable as usize + 1);
+        assert_eq!(ViolationCode::NotUtf8.to_string(), "not-utf8");
     }
 }

@@ -122,12 +122,3 @@ impl<'s> Reader<'s, '_> {
 pub(crate) fn shorten(name: &str) -> String {
     if name.chars().count() <= 64 { name.to_owned() } else { name.chars().take(63).chain(['…']).collect() }
 }
-
-/// Another library's message, as a fragment of bounded length.
-pub(crate) fn shorten_message(message: &str) -> String {
-    if message.chars().count() <= 300 {
-        message.to_owned()
-    } else {
-        message.chars().take(299).chain(['…']).collect()
-    }
-}

@@ -225,6 +225,8 @@ fn broken(error: &JiterError) -> Broken {
         String::from("nested too deeply to read")
     } else if is(JsonErrorType::NumberOutOfRange) {
         String::from("a number with too many digits")
+    } else if let Some(inside) = kind.strip_prefix("EOF while parsing ") {
+        format!("the document ends inside {inside}")
     } else {
         // Fragments, as everywhere: only the first letter differs.
         let mut letters = kind.chars();

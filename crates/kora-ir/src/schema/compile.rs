@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::cost::depth_within_bounds;
 use super::location::Locations;
 use super::{OutputSchema, SchemaError, tighten};
-use crate::read::MAX_DEPTH;
+use crate::read::{MAX_DEPTH, shorten};
 use crate::{Limits, ViolationCode};
 
 /// Bytes of one compiled pattern.
@@ -37,11 +37,9 @@ pub(super) fn compile(mut document: Value, limits: &Limits) -> Result<OutputSche
         .with_pattern_options(PatternOptions::regex().size_limit(MAX_PATTERN_BYTES))
         .offline()
         .build(&document)
-        .map_err(|error| SchemaError {
-            code: ViolationCode::InvalidSchema,
-            pointer: error.instance_path().as_str().to_owned(),
-            message: crate::read::shorten_message(&error.to_string()),
-            help: None,
+        .map_err(|error| {
+            let pointer = error.instance_path().as_str().to_owned();
+            invalid(pointer, &document, error.to_string())
         })?;
     Ok(OutputSchema {
         document,
@@ -50,6 +48,28 @@ pub(super) fn compile(mut document: Value, limits: &Limits) -> Result<OutputSche
         max_output_bytes: limits.max_output_bytes,
         max_depth,
     })
+}
+
+/// What the validator has against the schema, in words for whoever wrote it.
+fn invalid(pointer: String, document: &Value, message: String) -> SchemaError {
+    let found = document.pointer(&pointer);
+    let is_pattern = pointer.ends_with("/pattern") || pointer.contains("/patternProperties");
+    let (message, help) = match (found, is_pattern) {
+        (Some(Value::String(pattern)), true) => (
+            format!("`{}` is no pattern that can be matched in linear time", shorten(pattern)),
+            Some(
+                "write a regular expression without look-around and back-references, and with small repetitions",
+            ),
+        ),
+        (Some(Value::Object(_)), true) => (String::from("a property name that is no pattern"), None),
+        (Some(found), _) => {
+            let keyword =
+                pointer.rsplit('/').find(|token| token.parse::<usize>().is_err()).unwrap_or_default();
+            (format!("`{}` cannot be {}", shorten(keyword), shorten(&found.to_string())), None)
+        }
+        (None, _) => (shorten(&message), None),
+    };
+    SchemaError { code: ViolationCode::InvalidSchema, pointer, message, help: help.map(str::to_owned) }
 }
 
 /// Whether arrays and objects are nested deeper than `max`, found without recursion.

@@ -146,6 +146,7 @@ const PLAIN: [&str; 36] = [
     "contentMediaType",
     "contentSchema",
 ];
+const TYPES: [&str; 7] = ["null", "boolean", "integer", "number", "string", "array", "object"];
 const UNSUPPORTED: [&str; 5] =
     ["$dynamicRef", "$dynamicAnchor", "$recursiveRef", "$recursiveAnchor", "$vocabulary"];
 
@@ -275,6 +276,12 @@ impl Locations {
                 Ok(())
             }
             ("$ref", _) => Err(not_a(here, "a string")),
+            ("type", Value::String(name)) if !TYPES.contains(&name.as_str()) => Err(SchemaError {
+                code: ViolationCode::InvalidSchema,
+                pointer: here,
+                message: format!("`{}` is no type of JSON", shorten(name)),
+                help: Some(crate::suggest::help(name, &TYPES)),
+            }),
             (name, _) if UNSUPPORTED.contains(&name) => {
                 unsupported(format!("`{name}` is not supported"), "use `$ref` with `$defs`")
             }

@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 
 use super::trail::Trail;
 use crate::pointer::push_token;
+use crate::read::described;
 use crate::report::{At, Report};
 use crate::{Limits, ViolationCode};
 
@@ -66,10 +67,10 @@ impl Mapper<'_> {
         name: &str,
         wanted: &str,
     ) -> Option<T> {
-        if found.is_some() {
+        if let Some(found) = found {
             let mut pointer = at.to_owned();
             push_token(&mut pointer, name);
-            self.wrong_type(&pointer, wanted);
+            self.wrong_type(&pointer, &format!("{wanted}, found {}", described(found)));
         } else {
             let message = format!("`{name}` is missing");
             self.add(ViolationCode::MissingField, at, message, "Task IR 0.1 requires it");
