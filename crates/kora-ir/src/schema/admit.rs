@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use jsonschema::ValidationError;
 use jsonschema::error::ValidationErrorKind;
 use serde_json::Value;
 
@@ -11,12 +12,14 @@ use crate::pointer::push_token;
 /// The greatest integer that RFC 8785 carries exactly.
 const MAX_EXACT: u64 = (1 << 53) - 1;
 const MAX_FAULTS: usize = 8;
+/// Reasons that the validator may collect at once, of about 400 bytes each.
+const MAX_REASONS: u64 = 100_000;
 const MAX_FAULT_CHARS: usize = 400;
 
 /// See [`OutputSchema::admit`].
 pub(super) fn admit(schema: &OutputSchema, output: Value) -> Result<ValidatedOutput, SchemaMismatch> {
-    let mut bytes = 0;
-    if let Err(Unbounded { what, mut path }) = bounds(&output, schema.max_depth, &mut bytes, schema) {
+    let mut size = Size::default();
+    if let Err(Unbounded { what, mut path }) = bounds(&output, 0, &mut size, schema) {
         let mut place = String::new();
         while let Some(token) = path.pop() {
             push_token(&mut place, &token);
@@ -26,9 +29,33 @@ pub(super) fn admit(schema: &OutputSchema, output: Value) -> Result<ValidatedOut
     if schema.validator.is_valid(&output) {
         return Ok(ValidatedOutput(Arc::new(output)));
     }
-    let errors = schema.validator.iter_errors(&output).take(MAX_FAULTS);
-    let faults = errors.map(|error| fault(error.instance_path().as_str(), &wanted(error.kind()))).collect();
-    Err(SchemaMismatch { faults })
+    Err(SchemaMismatch { faults: reasons(schema, &output, &size) })
+}
+
+/// Why the schema refuses the output.
+///
+/// The validator collects every reason before it gives the first, those of all alternatives included. Where that could
+/// be many, only the first is asked for, or none.
+fn reasons(schema: &OutputSchema, output: &Value, size: &Size) -> Vec<String> {
+    let describe = |error: &ValidationError<'_>| fault(error.instance_path().as_str(), &wanted(error.kind()));
+    let possible = schema.cost.work_at(size.depth).saturating_mul(size.values);
+    if possible <= MAX_REASONS {
+        schema.validator.iter_errors(output).take(MAX_FAULTS).map(|error| describe(&error)).collect()
+    } else if schema.cost.has_alternatives() {
+        vec![String::from(
+            "`/` wants what the schema admits; the output is too large to say where it differs",
+        )]
+    } else {
+        schema.validator.validate(output).err().iter().map(describe).collect()
+    }
+}
+
+/// How large an output is.
+#[derive(Default)]
+struct Size {
+    bytes: usize,
+    values: u64,
+    depth: usize,
 }
 
 struct Unbounded {
@@ -39,16 +66,18 @@ struct Unbounded {
 
 /// Counts bytes (strings as if nothing in them were escaped), levels and numbers in one walk.
 ///
-/// The recursion is bounded by `depth`, which the schema's own bound keeps far below what a stack holds.
-fn bounds(value: &Value, depth: usize, bytes: &mut usize, schema: &OutputSchema) -> Result<(), Unbounded> {
+/// The recursion ends at the schema's bound on depth, far below what a stack holds.
+fn bounds(value: &Value, depth: usize, size: &mut Size, schema: &OutputSchema) -> Result<(), Unbounded> {
     let refuse = |what: String| Err(Unbounded { what, path: Vec::new() });
-    *bytes += match value {
+    size.values += 1;
+    size.depth = size.depth.max(depth);
+    size.bytes += match value {
         Value::Null | Value::Bool(_) | Value::Number(_) => 4,
         Value::String(text) => text.len() + 2,
         Value::Array(items) => 2 + items.len(),
         Value::Object(fields) => 2 + 4 * fields.len(),
     };
-    if *bytes > schema.max_output_bytes {
+    if size.bytes > schema.max_output_bytes {
         return refuse(format!("an output of at most {} bytes", schema.max_output_bytes));
     }
     match value {
@@ -61,15 +90,15 @@ fn bounds(value: &Value, depth: usize, bytes: &mut usize, schema: &OutputSchema)
             };
             if exact { Ok(()) } else { refuse(String::from("a number within ±(2^53 - 1), or a string")) }
         }
-        Value::Array(_) | Value::Object(_) if depth == 0 => {
-            refuse(format!("at most {} levels of nesting", schema.max_depth))
+        Value::Array(_) | Value::Object(_) if depth >= schema.cost.max_depth() => {
+            refuse(format!("at most {} levels of nesting", schema.cost.max_depth()))
         }
         Value::Array(items) => items.iter().enumerate().try_for_each(|(index, item)| {
-            bounds(item, depth - 1, bytes, schema).map_err(|fault| fault.below(|| index.to_string()))
+            bounds(item, depth + 1, size, schema).map_err(|fault| fault.below(|| index.to_string()))
         }),
         Value::Object(fields) => fields.iter().try_for_each(|(name, item)| {
-            *bytes += name.len();
-            bounds(item, depth - 1, bytes, schema).map_err(|fault| fault.below(|| name.clone()))
+            size.bytes += name.len();
+            bounds(item, depth + 1, size, schema).map_err(|fault| fault.below(|| name.clone()))
         }),
     }
 }

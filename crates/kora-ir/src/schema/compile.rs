@@ -3,7 +3,7 @@
 use jsonschema::{Draft, PatternOptions};
 use serde_json::Value;
 
-use super::cost::depth_within_bounds;
+use super::cost::cost;
 use super::location::Locations;
 use super::{OutputSchema, SchemaError, tighten};
 use crate::read::{MAX_DEPTH, shorten};
@@ -29,7 +29,7 @@ pub(super) fn compile(mut document: Value, limits: &Limits) -> Result<OutputSche
         keywords.shift_remove("$id");
     }
     let locations = Locations::of(&document)?;
-    let max_depth = depth_within_bounds(&locations, max_depth)?;
+    let cost = cost(&locations, max_depth)?;
     let validator = jsonschema::options()
         .with_draft(Draft::Draft202012)
         // Annotations only: what a format means differs between libraries, and a gate must not (decision 0001).
@@ -46,7 +46,7 @@ pub(super) fn compile(mut document: Value, limits: &Limits) -> Result<OutputSche
         validator,
         notes: locations.notes,
         max_output_bytes: limits.max_output_bytes,
-        max_depth,
+        cost,
     })
 }
 

@@ -14,12 +14,37 @@ const MAX_HEIGHT: u32 = 32;
 /// Subschemas that may look at a value or at something above it.
 const MAX_WORK: u64 = 1_000_000;
 
-/// The deepest output that can be checked within bounds, at most `max_depth` levels.
+/// What an output of a schema may cost at most.
+#[derive(Debug)]
+pub(super) struct Cost {
+    /// For each depth of an output, the subschemas that may look at one of its values or at something above it.
+    work: Box<[u64]>,
+    has_alternatives: bool,
+}
+
+impl Cost {
+    /// The deepest output that can be checked within bounds.
+    pub(super) fn max_depth(&self) -> usize {
+        self.work.len().saturating_sub(1)
+    }
+
+    /// The subschemas that may look at one value of an output so deep, or at something above it.
+    pub(super) fn work_at(&self, depth: usize) -> u64 {
+        self.work.get(depth).or(self.work.last()).copied().unwrap_or(u64::MAX)
+    }
+
+    /// Whether more than one subschema looks at the same value anywhere.
+    pub(super) fn has_alternatives(&self) -> bool {
+        self.has_alternatives
+    }
+}
+
+/// What outputs of at most `max_depth` levels may cost, and how many levels can be checked within bounds.
 ///
 /// # Errors
 ///
 /// [`SchemaError`] for a schema that refers to itself without going deeper, or costs too much on any value.
-pub(super) fn depth_within_bounds(locations: &Locations, max_depth: usize) -> Result<usize, SchemaError> {
+pub(super) fn cost(locations: &Locations, max_depth: usize) -> Result<Cost, SchemaError> {
     let order = in_place_order(locations)?;
     let all = &locations.all;
     let (mut height, mut paths) = (vec![1_u32; all.len()], vec![1_u64; all.len()]);
@@ -32,10 +57,9 @@ pub(super) fn depth_within_bounds(locations: &Locations, max_depth: usize) -> Re
             return Err(costly(&all[at], "too many subschemas look at the same value", "flatten the schema"));
         }
     }
-    // Without anything that looks twice at the same value, work grows as the value does.
-    if all.iter().all(|location| location.edges.len() < 2 || !looks_twice(location)) {
-        return Ok(max_depth);
-    }
+    let has_alternatives =
+        all.iter().any(|location| location.edges.iter().any(|(relation, _)| relation.in_place()));
+    let mut at_depth = Vec::with_capacity(max_depth + 1);
     let mut work = vec![0_u64; all.len()];
     for depth in 0..=max_depth {
         let below = work;
@@ -44,33 +68,19 @@ pub(super) fn depth_within_bounds(locations: &Locations, max_depth: usize) -> Re
             work[at] = work_of(&all[at], &work, &below);
         }
         if work[0] > MAX_WORK {
-            return if depth <= 1 {
-                Err(costly(&all[0], "checking an output could take too long", "simplify the schema"))
-            } else {
-                Ok(depth - 1)
-            };
+            if depth <= 1 {
+                return Err(costly(&all[0], "checking an output could take too long", "simplify the schema"));
+            }
+            break;
+        }
+        at_depth.push(work[0]);
+        // Beyond the last level of a schema that does not refer to itself, nothing is added.
+        if work == below {
+            at_depth.resize(max_depth + 1, work[0]);
+            break;
         }
     }
-    Ok(max_depth)
-}
-
-fn looks_twice(location: &Location) -> bool {
-    location.unevaluated
-        || location.edges.iter().filter(|(relation, _)| relation.in_place()).count() > 0
-        || location.edges.iter().any(|(relation, _)| match relation {
-            Relation::Pattern | Relation::Contains => true,
-            Relation::Ref
-            | Relation::AllOf
-            | Relation::Union
-            | Relation::Branch
-            | Relation::Test
-            | Relation::Property
-            | Relation::OtherProperties
-            | Relation::PrefixItem
-            | Relation::Items
-            | Relation::OtherItems
-            | Relation::Names => false,
-        })
+    Ok(Cost { work: at_depth.into(), has_alternatives })
 }
 
 /// Subschemas looking at a value and at one chain of values inside it, given the same for in-place subschemas at this
