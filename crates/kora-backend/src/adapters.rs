@@ -1,0 +1,126 @@
+//! Who answers model tasks: a configuration file, and stand-ins for tries and tests.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use models::{ModelAdapter, ModelRouter, OpenAiAdapter, OpenAiConfig, Script, ScriptedAdapter};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+use crate::graph_file;
+use crate::refused::CommandError;
+
+/// Bytes of a configuration.
+const MAX_CONFIG_BYTES: usize = 1 << 20;
+/// Bytes of a script.
+const MAX_SCRIPT_BYTES: usize = 64 << 20;
+
+const CONFIG: &str = "models configuration";
+const SCRIPT: &str = "script";
+
+/// Which models there are.
+#[derive(Clone, Debug, clap::Args)]
+pub(crate) struct ModelArgs {
+    /// Models configuration, TOML or JSON: `[[openai]]` entries, the preferred first
+    #[arg(long, value_name = "FILE", env = "KORA_BACKEND_CONFIG")]
+    config: Option<PathBuf>,
+    /// Stand-in that answers model tasks from a script instead of a model; preferred to configured models
+    #[arg(long = "scripted-model", value_name = "FILE")]
+    scripted: Vec<PathBuf>,
+}
+
+/// The configuration file.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Config {
+    openai: Vec<OpenAiConfig>,
+}
+
+impl ModelArgs {
+    /// The adapters, ready to be asked. Connects to nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`CommandError::Unreadable`] or [`CommandError::Unusable`] names the file and what is wrong in it.
+    pub(crate) fn router(&self) -> Result<ModelRouter, CommandError> {
+        let mut adapters: Vec<Arc<dyn ModelAdapter>> = Vec::new();
+        for path in &self.scripted {
+            let script: Script = parse(path, SCRIPT, MAX_SCRIPT_BYTES, Format::Json)?;
+            adapters.push(Arc::new(ScriptedAdapter::new(script)));
+        }
+        if let Some(path) = &self.config {
+            let config: Config = parse(path, CONFIG, MAX_CONFIG_BYTES, Format::of(path))?;
+            for server in config.openai {
+                let adapter = OpenAiAdapter::new(server);
+                adapters
+                    .push(Arc::new(adapter.map_err(|error| unusable(path, CONFIG, with_causes(&error)))?));
+            }
+        }
+        ModelRouter::new(adapters).map_err(|error| match self.config.as_ref().or(self.scripted.first()) {
+            Some(path) => unusable(path, CONFIG, error.to_string()),
+            None => CommandError::Usage(error.to_string()),
+        })
+    }
+
+    /// Whether scripts stand in for models.
+    pub(crate) fn has_stand_in(&self) -> bool {
+        !self.scripted.is_empty()
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Format {
+    Json,
+    Toml,
+}
+
+impl Format {
+    fn of(path: &Path) -> Self {
+        let is_json = path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("json"));
+        if is_json { Self::Json } else { Self::Toml }
+    }
+}
+
+fn parse<T: DeserializeOwned>(
+    path: &Path,
+    what: &'static str,
+    max_bytes: usize,
+    format: Format,
+) -> Result<T, CommandError> {
+    let bytes = graph_file::read(path, what, max_bytes)?;
+    if bytes.len() > max_bytes {
+        return Err(unusable(path, what, format!("more than {max_bytes} bytes: this is another file")));
+    }
+    let text = std::str::from_utf8(&bytes).map_err(|error| unusable(path, what, error.to_string()))?;
+    match format {
+        Format::Json => serde_json::from_str(text).map_err(|error| unusable(path, what, error.to_string())),
+        Format::Toml => toml::from_str(text).map_err(|error| {
+            // Its own rendering quotes the line, which may hold an API key that was put there by mistake (I9).
+            let before = error.span().and_then(|span| text.get(..span.start));
+            let place = before.map_or_else(String::new, |before| {
+                let line = before.matches('\n').count() + 1;
+                let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+                format!(" at line {line} column {column}")
+            });
+            unusable(path, what, format!("{}{place}", error.message()))
+        }),
+    }
+}
+
+fn unusable(path: &Path, what: &'static str, fault: String) -> CommandError {
+    CommandError::Unusable { what, path: path.to_owned(), fault }
+}
+
+fn with_causes(error: &dyn std::error::Error) -> String {
+    let mut line = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let said = error.to_string();
+        // Some messages hold their cause already.
+        if !line.ends_with(&said) {
+            line += &format!(": {said}");
+        }
+        cause = error.source();
+    }
+    line
+}

@@ -1,0 +1,65 @@
+//! `kora-backend check`: everything that is wrong with graphs, at once, without running them.
+
+mod finding;
+mod report;
+
+use std::path::PathBuf;
+
+use kora_ir::Limits;
+
+use self::finding::Checked;
+use crate::adapters::ModelArgs;
+use crate::backend;
+use crate::exit::Exit;
+use crate::refused::CommandError;
+use crate::screen;
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// The graphs, JSON files; `-` reads standard input
+    #[arg(required = true)]
+    graphs: Vec<PathBuf>,
+    /// Print everything as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Do not ask whether a backend could run them
+    #[arg(long)]
+    graph_only: bool,
+    /// List the tasks of valid graphs in canonical order
+    #[arg(long)]
+    order: bool,
+    #[command(flatten)]
+    models: ModelArgs,
+}
+
+/// Checks the graphs. The exit code is that of the first that is not in order.
+///
+/// # Errors
+///
+/// What is wrong with the configuration, or with standard output. A graph that is not in order is no error.
+pub(crate) fn run(args: &Args) -> Result<Exit, CommandError> {
+    let limits = Limits::default();
+    let backend = if args.graph_only { None } else { Some(backend::local(&args.models, None)?) };
+    let mut exit = Exit::Success;
+    let mut documents = Vec::new();
+    let mut in_order = 0;
+    for path in &args.graphs {
+        let checked = Checked::new(path, &limits, backend.as_ref());
+        match checked.exit() {
+            Exit::Success => in_order += 1,
+            worse if exit == Exit::Success => exit = worse,
+            _ => {}
+        }
+        if args.json {
+            documents.push(checked.document(args.order));
+        } else {
+            screen::print(&report::graph(&checked, args.order))?;
+        }
+    }
+    if args.json {
+        screen::print_json(&serde_json::json!({"valid": exit == Exit::Success, "graphs": documents}))?;
+    } else {
+        screen::print(&report::summary(in_order, args.graphs.len()))?;
+    }
+    Ok(exit)
+}

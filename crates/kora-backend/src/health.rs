@@ -1,0 +1,75 @@
+//! `kora-backend health`: whether the backend would take a run now (C3.5).
+
+use std::fmt::Write as _;
+
+use backend_api::{BackendStatus, HealthStatus};
+
+use crate::adapters::ModelArgs;
+use crate::backend::BackendChoice;
+use crate::exit::Exit;
+use crate::refused::CommandError;
+use crate::screen::{self, BAD, GOOD, ODD};
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Whose health
+    #[arg(long, value_enum, default_value_t = BackendChoice::Local)]
+    backend: BackendChoice,
+    /// Print the status as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    models: ModelArgs,
+}
+
+/// Tells the health. The exit code is that of an unavailable backend if it is.
+///
+/// # Errors
+///
+/// What is wrong with the configuration, or with standard output.
+pub(crate) fn run(args: &Args) -> Result<Exit, CommandError> {
+    let backend = args.backend.open(&args.models, None)?;
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(CommandError::Runtime)?;
+    let status = runtime.block_on(backend.health_check());
+    runtime.shutdown_background();
+    if args.json {
+        screen::print_json(&status)?;
+    } else {
+        screen::print(&said(&status))?;
+    }
+    Ok(match status.status {
+        HealthStatus::Healthy | HealthStatus::Degraded => Exit::Success,
+        HealthStatus::Unavailable => Exit::Unavailable,
+    })
+}
+
+fn said(status: &BackendStatus) -> String {
+    let (style, word) = match status.status {
+        HealthStatus::Healthy => (GOOD, "healthy"),
+        HealthStatus::Degraded => (ODD, "degraded"),
+        HealthStatus::Unavailable => (BAD, "unavailable"),
+    };
+    let capacity = &status.capacity_summary;
+    let mut text = format!("{style}{word}{style:#}  version {}", status.backend_version);
+    let _ = write!(text, ", up to {} tasks at once", capacity.max_concurrency);
+    if let Some(load) = capacity.cpu_load {
+        let _ = write!(text, ", processors {:.0} % busy", load * 100.0);
+    }
+    if let Some(bytes) = capacity.free_memory_bytes {
+        let _ = write!(text, ", {} MiB of memory free", bytes >> 20);
+    }
+    text.push('\n');
+    for model in &capacity.models {
+        let (style, word) = if model.reachable { (GOOD, "answers") } else { (BAD, "does not answer") };
+        let _ = write!(text, "  {}  {style}{word}{style:#}", model.adapter);
+        if let Some(detail) = &model.detail {
+            let _ = write!(text, ": {detail}");
+        }
+        text.push('\n');
+    }
+    if capacity.models.is_empty() {
+        text += "  no models are configured: graphs with model tasks will be refused\n";
+    }
+    text
+}
