@@ -31,7 +31,7 @@ impl RunOutcome {
         let failure = tasks
             .iter()
             .zip(telemetry_bundle.tasks())
-            .filter(|(state, _)| is_root_cause(state))
+            .filter(|(state, _)| is_root_cause(state, &tasks))
             .find_map(|(_, record)| record.failure.as_deref().cloned());
         let outputs: Vec<_> = tasks.into_iter().map(|state| state.output).collect();
         let semantic_digest =
@@ -40,9 +40,12 @@ impl RunOutcome {
     }
 }
 
-/// Whether the task failed by itself, and nothing stood in for it.
-fn is_root_cause(state: &TaskState) -> bool {
-    let stood_in_for = matches!(state.resolution, Resolution::By(_));
+/// Whether the task failed by itself, and nothing that counts stood in for it.
+fn is_root_cause(state: &TaskState, tasks: &[TaskState]) -> bool {
+    let stood_in_for = match state.resolution {
+        Resolution::By(by) => tasks[by.as_usize()].output.is_some(),
+        Resolution::Open | Resolution::Failed => false,
+    };
     match state.failed {
         None | Some(FailureCategory::DependencyFailure) => false,
         Some(

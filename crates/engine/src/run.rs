@@ -1,22 +1,20 @@
-//! The state machine.
+//! The state machine: what a driver may ask and tell.
+
+mod admission;
+mod inputs;
+mod settling;
 
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, BinaryHeap};
 
-use kora_ir::{
-    CheckedGraph, FailurePolicy, Message, Priority, SkipWhen, Task, TaskIndex, UnresolvedReference,
-    ValidatedOutput, Work,
-};
-use serde_json::Value;
-use telemetry::{Breach, Budgeted, Event, Failure, FailureCategory, Fold, SkipReason};
+use kora_ir::{CheckedGraph, Task, TaskIndex};
+use telemetry::{Breach, Event, Failure, FailureCategory, Fold, SkipReason};
 
-use crate::escalation::{self, Choice};
 use crate::fact::{AttemptOutcome, AttemptReport, Fact, FactRefused, Next};
-use crate::ledger::{Admission, Ledger, RunCap};
+use crate::ledger::Ledger;
 use crate::outcome::{RunOutcome, Unfinished};
-use crate::skip;
 use crate::start::{Start, StartWork};
-use crate::state::{Phase, Resolution, TaskState};
+use crate::state::{Phase, TaskState};
 use crate::verdict::{self, Verdict};
 
 /// One run of one graph.
@@ -348,20 +346,6 @@ impl Run {
         Ok(RunOutcome::new(graph, self.tasks, self.fold.finish(total_latency_ms)))
     }
 
-    /// The task whose turn it is. What has been started out of turn, or no longer counts, lost its turn.
-    fn take_turn(&mut self) -> Option<TaskIndex> {
-        loop {
-            let Reverse(turn) = match self.ready_free.pop() {
-                Some(turn) => turn,
-                None if self.running_free == 0 => self.ready_model.pop()?,
-                None => return None,
-            };
-            if self.tasks[turn.task.as_usize()].phase == Phase::Ready {
-                return Some(turn.task);
-            }
-        }
-    }
-
     fn start(&mut self, index: TaskIndex, work: StartWork) -> Start {
         let model = matches!(work, StartWork::Model { .. });
         self.leave_ready(index);
@@ -377,155 +361,18 @@ impl Run {
         Start { task: index, attempt, work, tokens_left, time_left_us }
     }
 
-    /// Resolves everything that the task refers to.
-    fn prepare(&self, task: &Task) -> Result<StartWork, String> {
-        let output_of = |from| self.output_for(task, from);
-        let input =
-            task.input.resolve(output_of).map_err(|error| unresolved(&self.graph, "input", &error))?;
-        match &task.work {
-            Work::Operation(operation) => {
-                let args = operation
-                    .args
-                    .resolve(output_of)
-                    .map_err(|error| unresolved(&self.graph, "args", &error))?;
-                Ok(StartWork::Operation { input, args })
-            }
-            Work::Model(call) => {
-                let fill = |message: &Message<kora_ir::PromptTemplate>| {
-                    let content = message.content.fill(&input).map_err(|error| error.to_string())?;
-                    Ok(Message { role: message.role, content })
-                };
-                let messages = call.messages.iter().map(fill).collect::<Result<_, String>>()?;
-                Ok(StartWork::Model { messages })
-            }
-        }
-    }
-
-    /// What `task` sees of a dependency: what resolved it; and of the task that it stands in for, the output itself.
-    fn output_for(&self, task: &Task, from: TaskIndex) -> Option<&ValidatedOutput> {
-        let dependency = &self.tasks[from.as_usize()];
-        if task.resolves == Some(from) {
-            return dependency.output.as_ref();
-        }
-        match dependency.resolution {
-            Resolution::By(by) => self.tasks[by.as_usize()].output.as_ref(),
-            Resolution::Open | Resolution::Failed => None,
-        }
-    }
-
     /// Works off everything that follows from what has just changed.
     fn advance(&mut self, graph: &CheckedGraph) {
         loop {
             while let Some(index) = self.wave.pop() {
                 self.look_at(graph, index);
             }
-            self.move_marks(graph);
-            self.admit_blocked(graph);
-            if self.wave.is_empty() {
+            let moved = self.move_marks(graph);
+            // Only what has moved a mark can make room, and admitting may move one again.
+            if moved {
+                self.admit_blocked(graph);
+            } else if self.wave.is_empty() {
                 return;
-            }
-        }
-    }
-
-    /// Looks at a task on which nothing is pending any more.
-    fn look_at(&mut self, graph: &CheckedGraph, index: TaskIndex) {
-        if self.stop.is_some() || index.as_usize() > self.cut {
-            return;
-        }
-        let task = graph.task(index);
-        let failed = |&&from: &&TaskIndex| {
-            task.resolves != Some(from) && self.tasks[from.as_usize()].resolution == Resolution::Failed
-        };
-        if let Some(&from) = task.dependencies.iter().find(failed) {
-            let message = format!("dependency `{}` has no output", graph.task(from).id);
-            self.fail(graph, index, failure(task, FailureCategory::DependencyFailure, message, None));
-            return;
-        }
-        match &task.skip_when {
-            Some(skip) if skip::holds(skip, |from| self.output_for(task, from)) => {
-                self.skip(graph, index, skip)
-            }
-            Some(_) | None => self.admit(graph, index),
-        }
-    }
-
-    fn skip(&mut self, graph: &CheckedGraph, index: TaskIndex, skip: &SkipWhen) {
-        let task = graph.task(index);
-        let output = skip
-            .output
-            .resolve(|from| self.output_for(task, from))
-            .map_err(|error| unresolved(graph, "skip_when.output", &error))
-            .and_then(|output| {
-                skip.schema.admit(Value::clone(&output)).map_err(|mismatch| {
-                    self.emit(Event::Validated { task: index, passed: false });
-                    format!("the declared output of `skip_when` breaks the schema: {mismatch}")
-                })
-            });
-        match output {
-            Ok(output) => {
-                self.emit(Event::Validated { task: index, passed: true });
-                self.emit(Event::Skipped { task: index, reason: SkipReason::Condition });
-                self.tasks[index.as_usize()].output = Some(output);
-                self.ledger.settle(index.as_usize(), 0, 0);
-                // A task that was not run has nothing to escalate for.
-                self.settle(graph, index, None);
-            }
-            Err(message) => {
-                self.fail(graph, index, failure(task, FailureCategory::ValidationError, message, None));
-            }
-        }
-    }
-
-    /// Asks the run's budgets whether the task may start.
-    fn admit(&mut self, graph: &CheckedGraph, index: TaskIndex) {
-        let rank = index.as_usize();
-        let task = graph.task(index);
-        match self.ledger.admit(rank, task, self.spent_to >= rank) {
-            Admission::Granted(allowance) if task.task_type.is_model() && allowance.tokens == 0 => {
-                let breach = Breach { cap: Budgeted::TaskTokens, declared: 0, used: 0 };
-                let message = String::from("`max_tokens` is 0, so the model cannot answer");
-                self.fail(graph, index, failure(task, FailureCategory::BudgetBreach, message, Some(breach)));
-            }
-            Admission::Granted(allowance) => {
-                self.tasks[rank].allowance = allowance;
-                self.make_ready(task, index);
-            }
-            Admission::Wait => {
-                self.tasks[rank].phase = Phase::Blocked;
-                self.blocked_mut(task).insert(index);
-            }
-            Admission::Exhausted(RunCap { cap, declared, used }) => {
-                let breach = Breach { cap, declared, used };
-                let message = format!("{used} of {declared} of {} were used before it", cap.as_str());
-                self.fail(graph, index, failure(task, FailureCategory::BudgetBreach, message, Some(breach)));
-            }
-        }
-    }
-
-    fn leave_ready(&mut self, index: TaskIndex) {
-        self.ready_free_count -= usize::from(!self.graph.task(index).task_type.is_model());
-    }
-
-    fn make_ready(&mut self, task: &Task, index: TaskIndex) {
-        self.tasks[index.as_usize()].phase = Phase::Ready;
-        self.ready_free_count += usize::from(!task.task_type.is_model());
-        let turn = Reverse(Turn { normal: task.routing.priority == Priority::Normal, task: index });
-        if task.task_type.is_model() { self.ready_model.push(turn) } else { self.ready_free.push(turn) }
-    }
-
-    fn blocked_mut(&mut self, task: &Task) -> &mut BTreeSet<TaskIndex> {
-        if task.task_type.is_model() { &mut self.blocked_model } else { &mut self.blocked_free }
-    }
-
-    fn admit_blocked(&mut self, graph: &CheckedGraph) {
-        for model in [false, true] {
-            loop {
-                let blocked = if model { &mut self.blocked_model } else { &mut self.blocked_free };
-                let Some(first) = blocked.pop_first() else { break };
-                self.admit(graph, first);
-                if self.tasks[first.as_usize()].phase == Phase::Blocked {
-                    break;
-                }
             }
         }
     }
@@ -534,184 +381,6 @@ impl Run {
         self.tasks[index.as_usize()].failed = Some(failure.error_type);
         self.emit(Event::Failed { task: index, failure: Box::new(failure) });
         self.spend_no_more(graph, index);
-    }
-
-    /// Makes a task's spending final and, as soon as that can be known, takes the edge that it calls for.
-    fn spend_no_more(&mut self, graph: &CheckedGraph, index: TaskIndex) {
-        let state = &mut self.tasks[index.as_usize()];
-        state.phase = Phase::Deciding;
-        self.ledger.settle(index.as_usize(), state.spent.tokens, u64::from(state.attempts));
-        self.decide(graph, index);
-    }
-
-    fn decide(&mut self, graph: &CheckedGraph, index: TaskIndex) {
-        let rank = index.as_usize();
-        let edges = &graph.task(index).escalation;
-        if edges.is_empty() {
-            return self.settle(graph, index, None);
-        }
-        let state = &self.tasks[rank];
-        let settled = escalation::Settled {
-            output: state.output.as_ref(),
-            failed: state.failed,
-            schema_mismatch: state.schema_mismatch && state.failed == Some(FailureCategory::ValidationError),
-        };
-        let tokens_left = match self.ledger.tokens_left_after(rank) {
-            None => Some(u64::MAX),
-            Some(left) => (self.spent_to >= rank).then_some(left),
-        };
-        match escalation::choose(edges, settled, tokens_left) {
-            Choice::Stay => self.settle(graph, index, None),
-            Choice::Take(to) => self.settle(graph, index, Some(to)),
-            // `move_marks` comes back to it.
-            Choice::Undecided => {}
-        }
-    }
-
-    fn settle(&mut self, graph: &CheckedGraph, index: TaskIndex, taken: Option<TaskIndex>) {
-        self.tasks[index.as_usize()].phase = Phase::Settled;
-        for edge in &graph.task(index).escalation {
-            if Some(edge.to) != taken {
-                self.leave_dormant(graph, edge.to);
-            }
-        }
-        match taken {
-            Some(to) => {
-                self.emit(Event::Escalated { task: index, to });
-                self.wake(graph, index, to);
-            }
-            None => self.resolve(graph, index),
-        }
-    }
-
-    fn wake(&mut self, graph: &CheckedGraph, source: TaskIndex, target: TaskIndex) {
-        let reads_source = graph.task(target).dependencies.contains(&source);
-        let state = &mut self.tasks[target.as_usize()];
-        state.pending -= 1 + u32::from(reads_source);
-        if state.pending == 0 {
-            self.wave.push(target);
-        }
-    }
-
-    /// Settles a target that no edge woke, and with it whatever could only have stood in for it.
-    fn leave_dormant(&mut self, graph: &CheckedGraph, target: TaskIndex) {
-        let mut targets = vec![target];
-        while let Some(target) = targets.pop() {
-            let state = &mut self.tasks[target.as_usize()];
-            // Several edges may name one target.
-            if state.phase == Phase::Settled {
-                continue;
-            }
-            state.phase = Phase::Settled;
-            self.ledger.settle(target.as_usize(), 0, 0);
-            self.emit(Event::Skipped { task: target, reason: SkipReason::Dormant });
-            targets.extend(graph.task(target).escalation.iter().map(|edge| edge.to));
-        }
-    }
-
-    /// Tells dependents what became of a task: its own, and those of every task that it stands in for.
-    fn resolve(&mut self, graph: &CheckedGraph, index: TaskIndex) {
-        let resolution = if self.tasks[index.as_usize()].output.is_some() {
-            Resolution::By(index)
-        } else {
-            self.cut_after(graph, index);
-            Resolution::Failed
-        };
-        let mut resolved = Some(index);
-        while let Some(index) = resolved {
-            self.tasks[index.as_usize()].resolution = resolution;
-            for &dependent in graph.dependents(index) {
-                // A task that stands in for this one has read its output already.
-                if graph.task(dependent).resolves == Some(index) {
-                    continue;
-                }
-                let state = &mut self.tasks[dependent.as_usize()];
-                state.pending -= 1;
-                if state.pending == 0 {
-                    self.wave.push(dependent);
-                }
-            }
-            resolved = graph.task(index).resolves;
-        }
-    }
-
-    /// In a `fail_fast` graph nothing after a failure counts (S10).
-    fn cut_after(&mut self, graph: &CheckedGraph, index: TaskIndex) {
-        match graph.failure_policy() {
-            FailurePolicy::FailFast if index.as_usize() < self.cut => {
-                self.cut = index.as_usize();
-                self.disown();
-            }
-            FailurePolicy::FailFast | FailurePolicy::ContinueOnError => {}
-        }
-    }
-
-    fn stop(&mut self, stop: Stop) {
-        if self.stop.is_none() {
-            self.stop = Some(stop);
-            self.disown();
-        }
-    }
-
-    /// Takes everything that no longer counts out of the queues, and names what of it is under way.
-    fn disown(&mut self) {
-        let from = if self.stop.is_some() { 0 } else { self.cut + 1 };
-        let graph = self.graph.clone();
-        for (index, _) in graph.iter().skip(from) {
-            match self.tasks[index.as_usize()].phase {
-                Phase::Ready => {
-                    self.leave_ready(index);
-                    self.tasks[index.as_usize()].phase = Phase::Stopped;
-                }
-                Phase::Running => self.unwanted.push(index),
-                Phase::Pending
-                | Phase::Blocked
-                | Phase::Waiting
-                | Phase::Deciding
-                | Phase::Settled
-                | Phase::Stopped => {}
-            }
-        }
-    }
-
-    fn move_marks(&mut self, graph: &CheckedGraph) {
-        while self.tasks.get(self.spent_to).is_some_and(|state| state.phase.spends_no_more()) {
-            let passed = self.spent_to;
-            self.spent_to += 1;
-            if self.tasks[passed].phase == Phase::Deciding
-                && let Some(index) = graph.index_at(passed)
-            {
-                self.decide(graph, index);
-            }
-        }
-        while self.tasks.get(self.settled_to).is_some_and(|state| state.phase == Phase::Settled) {
-            self.settled_to += 1;
-        }
-    }
-
-    fn discard(&mut self, index: TaskIndex, reason: SkipReason) {
-        let state = &mut self.tasks[index.as_usize()];
-        state.output = None;
-        state.failed = None;
-        state.resolution = Resolution::Failed;
-        self.emit(Event::Skipped { task: index, reason });
-    }
-
-    fn fail_late(&mut self, task: &Task, index: TaskIndex, elapsed_ms: u64) {
-        // Whether it would have been woken is not known, and it never started.
-        if task.resolves.is_some() && self.tasks[index.as_usize()].attempts == 0 {
-            return self.emit(Event::Skipped { task: index, reason: SkipReason::Dormant });
-        }
-        let declared = self.graph.budgets().max_latency_ms().unwrap_or(0);
-        let breach = Breach { cap: Budgeted::GraphLatency, declared, used: elapsed_ms };
-        let message = format!("the run had used {elapsed_ms} ms of {declared} ms");
-        let state = &mut self.tasks[index.as_usize()];
-        state.output = None;
-        state.resolution = Resolution::Failed;
-        if state.failed.replace(FailureCategory::BudgetBreach).is_none() {
-            let failure = failure(task, FailureCategory::BudgetBreach, message, Some(breach));
-            self.emit(Event::Failed { task: index, failure: Box::new(failure) });
-        }
     }
 
     fn emit(&mut self, event: Event) {
@@ -724,8 +393,4 @@ impl Run {
 
 fn failure(task: &Task, error_type: FailureCategory, message: String, breach: Option<Breach>) -> Failure {
     Failure { error_type, task_id: task.id.clone(), message, breach, retries_exhausted: false }
-}
-
-fn unresolved(graph: &CheckedGraph, place: &str, error: &UnresolvedReference) -> String {
-    format!("`{place}`: the output of `{}` has nothing at `{}`", graph.task(error.from).id, error.pointer)
 }

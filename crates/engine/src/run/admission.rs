@@ -1,0 +1,81 @@
+//! Who may start, and whose turn it is (S5, S6).
+
+use std::cmp::Reverse;
+use std::collections::BTreeSet;
+
+use kora_ir::{CheckedGraph, Priority, Task, TaskIndex};
+use telemetry::{Breach, Budgeted, FailureCategory};
+
+use super::{Run, Turn, failure};
+use crate::ledger::{Admission, RunCap};
+use crate::state::Phase;
+
+impl Run {
+    /// Asks the run's budgets whether the task may start.
+    pub(super) fn admit(&mut self, graph: &CheckedGraph, index: TaskIndex) {
+        let rank = index.as_usize();
+        let task = graph.task(index);
+        match self.ledger.admit(rank, task, self.spent_to >= rank) {
+            Admission::Granted(allowance) if task.task_type.is_model() && allowance.tokens == 0 => {
+                let breach = Breach { cap: Budgeted::TaskTokens, declared: 0, used: 0 };
+                let message = String::from("`max_tokens` is 0, so the model cannot answer");
+                self.fail(graph, index, failure(task, FailureCategory::BudgetBreach, message, Some(breach)));
+            }
+            Admission::Granted(allowance) => {
+                self.tasks[rank].allowance = allowance;
+                self.make_ready(task, index);
+            }
+            Admission::Wait => {
+                self.tasks[rank].phase = Phase::Blocked;
+                self.blocked_mut(task).insert(index);
+            }
+            Admission::Exhausted(RunCap { cap, declared, used }) => {
+                let breach = Breach { cap, declared, used };
+                let message = format!("{used} of {declared} of {} were used before it", cap.as_str());
+                self.fail(graph, index, failure(task, FailureCategory::BudgetBreach, message, Some(breach)));
+            }
+        }
+    }
+
+    pub(super) fn blocked_mut(&mut self, task: &Task) -> &mut BTreeSet<TaskIndex> {
+        if task.task_type.is_model() { &mut self.blocked_model } else { &mut self.blocked_free }
+    }
+
+    pub(super) fn admit_blocked(&mut self, graph: &CheckedGraph) {
+        for model in [false, true] {
+            loop {
+                let blocked = if model { &mut self.blocked_model } else { &mut self.blocked_free };
+                let Some(first) = blocked.pop_first() else { break };
+                self.admit(graph, first);
+                if self.tasks[first.as_usize()].phase == Phase::Blocked {
+                    break;
+                }
+            }
+        }
+    }
+
+    pub(super) fn leave_ready(&mut self, index: TaskIndex) {
+        self.ready_free_count -= usize::from(!self.graph.task(index).task_type.is_model());
+    }
+
+    pub(super) fn make_ready(&mut self, task: &Task, index: TaskIndex) {
+        self.tasks[index.as_usize()].phase = Phase::Ready;
+        self.ready_free_count += usize::from(!task.task_type.is_model());
+        let turn = Reverse(Turn { normal: task.routing.priority == Priority::Normal, task: index });
+        if task.task_type.is_model() { self.ready_model.push(turn) } else { self.ready_free.push(turn) }
+    }
+
+    /// The task whose turn it is. What has been started out of turn, or no longer counts, lost its turn.
+    pub(super) fn take_turn(&mut self) -> Option<TaskIndex> {
+        loop {
+            let Reverse(turn) = match self.ready_free.pop() {
+                Some(turn) => turn,
+                None if self.running_free == 0 => self.ready_model.pop()?,
+                None => return None,
+            };
+            if self.tasks[turn.task.as_usize()].phase == Phase::Ready {
+                return Some(turn.task);
+            }
+        }
+    }
+}

@@ -1,0 +1,178 @@
+//! What cannot be true is refused, and what was true can be replayed.
+
+use engine::{AttemptOutcome, AttemptReport, Fact, FactRefused, Next, ReplayError, Run, Usage, replay};
+use kora_ir::CheckedGraph;
+use serde_json::json;
+use telemetry::{SkipReason, TaskStatus};
+
+use crate::graphs::{G, T};
+use crate::script::{Act, End, Script, output, play};
+
+fn pair() -> CheckedGraph {
+    let model = T { id: "m".into(), model: true, tokens: 5, ms: 100, retries: 1, ..T::default() };
+    let free = T { id: "f".into(), ms: 100, ..T::default() };
+    let last = T { id: "last".into(), deps: vec!["f".into(), "m".into()], ms: 100, ..T::default() };
+    G { tasks: vec![model, free, last], budgets: json!({}), fail_fast: false }.check()
+}
+
+/// Runs a graph to its end and records the facts.
+fn record(graph: &CheckedGraph, script: &Script) -> (engine::RunOutcome, Vec<Fact>) {
+    let mut run = Run::new(graph.clone());
+    let mut facts = Vec::new();
+    while let Some(start) = run.next_start() {
+        facts.push(Fact::Started { task: start.task });
+        let report = play(graph, script, &start);
+        facts.push(Fact::Attempt(report.clone()));
+        if let Next::Retry { .. } = run.report(report).unwrap() {
+            facts.push(Fact::Resumed { task: start.task, waited_us: 7 });
+            run.resume(start.task, 7).unwrap();
+        }
+    }
+    (run.finish(3).unwrap(), facts)
+}
+
+#[test]
+fn a_recorded_run_replays_to_the_same_outcome() {
+    let graph = pair();
+    let script = Script([(("m".into(), 0), Act { end: End::Mismatch, tokens: 2, ms: 1 })].into());
+    let (outcome, facts) = record(&graph, &script);
+    assert_eq!(replay(graph, facts, 3), Ok(outcome));
+}
+
+#[test]
+fn a_record_that_lies_or_ends_early_is_found_out() {
+    let graph = pair();
+    let (_, facts) = record(&graph, &Script::default());
+    let early = replay(graph.clone(), facts[..facts.len() - 1].iter().cloned(), 3);
+    assert!(matches!(early, Err(ReplayError::EndsEarly(_))), "{early:?}");
+    let twice = facts.iter().flat_map(|fact| [fact.clone(), fact.clone()]);
+    assert!(matches!(replay(graph, twice, 3), Err(ReplayError::Refused { position: 1, .. })));
+}
+
+// shows C11.2
+#[test]
+fn a_model_cannot_have_started_before_the_deterministic_work_that_was_ready() {
+    let graph = pair();
+    let (m, f) = (graph.index_of("m").unwrap(), graph.index_of("f").unwrap());
+    let mut run = Run::new(graph.clone());
+    assert_eq!(run.start_task(m), Err(FactRefused::ModelBeforeDeterministic { task: "m".into() }));
+    run.start_task(f).unwrap();
+    assert_eq!(run.start_task(m), Err(FactRefused::ModelBeforeDeterministic { task: "m".into() }));
+    assert!(run.next_start().is_none(), "the engine keeps to it itself");
+    let start = Run::new(graph.clone()).next_start().unwrap();
+    run.report(play(&graph, &Script::default(), &start)).unwrap();
+    assert_eq!(run.start_task(m), Ok(()));
+}
+
+// shows C11.2
+#[test]
+fn a_deterministic_task_cannot_have_spent_tokens() {
+    let graph = pair();
+    let mut run = Run::new(graph.clone());
+    let start = run.next_start().unwrap();
+    let mut report = play(&graph, &Script::default(), &start);
+    report.usage = Usage { tokens_in: 0, tokens_out: 1, estimated: false };
+    assert!(matches!(run.report(report), Err(FactRefused::TokensWithoutModel { .. })));
+}
+
+#[test]
+fn an_attempt_is_reported_once_and_by_its_own_number() {
+    let graph = pair();
+    let mut run = Run::new(graph.clone());
+    let start = run.next_start().unwrap();
+    let report = play(&graph, &Script::default(), &start);
+    let wrong = AttemptReport { attempt: 1, ..report.clone() };
+    assert!(matches!(run.report(wrong), Err(FactRefused::WrongAttempt { told: 1, running: 0, .. })));
+    assert_eq!(run.report(report.clone()), Ok(Next::Settled));
+    assert!(matches!(run.report(report), Err(FactRefused::NotRunning { .. })));
+    assert!(matches!(run.resume(start.task, 0), Err(FactRefused::NotWaiting { .. })));
+}
+
+// shows C7.2, C7.6
+#[test]
+fn an_output_that_cost_too_much_is_a_breach_and_never_an_output() {
+    let graph = pair();
+    let mut run = Run::new(graph.clone());
+    let free = run.next_start().unwrap();
+    run.report(play(&graph, &Script::default(), &free)).unwrap();
+    let start = run.next_start().unwrap();
+    let task = graph.task(start.task);
+    let output = task.schema.admit(output(task, 1.0)).unwrap();
+    let usage = Usage { tokens_in: 1, tokens_out: 6, estimated: false };
+    let outcome = AttemptOutcome::Output(output);
+    run.report(AttemptReport { task: start.task, attempt: 0, elapsed_us: 0, usage, outcome }).unwrap();
+    let outcome = run.finish(1).unwrap();
+    let record = outcome.telemetry_bundle.task("m").unwrap();
+    let failure = record.failure.as_deref().unwrap();
+    assert_eq!(failure.error_type.as_str(), "BUDGET_BREACH");
+    assert_eq!(failure.breach.map(|breach| (breach.declared, breach.used)), Some((5, 6)));
+    assert_eq!(outcome.outputs[start.task.as_usize()], None);
+}
+
+// shows C7.4, C7.5
+#[test]
+fn time_counts_attempts_and_waits_together() {
+    let graph = pair();
+    let script =
+        Script([(("m".into(), 0), Act { end: End::Fails { transient: true }, tokens: 1, ms: 60 })].into());
+    let mut run = Run::new(graph.clone());
+    let free = run.next_start().unwrap();
+    run.report(play(&graph, &script, &free)).unwrap();
+    let start = run.next_start().unwrap();
+    let next = run.report(play(&graph, &script, &start)).unwrap();
+    assert_eq!(next, Next::Retry { attempt: 1, time_left_us: 40_000 });
+    assert_eq!(run.resume(start.task, 40_000), Ok(Next::Settled));
+    let outcome = run.finish(100).unwrap();
+    let failure = outcome.failure.unwrap();
+    assert_eq!(failure.error_type.as_str(), "TIMEOUT");
+    assert_eq!(failure.breach.map(|breach| breach.cap.as_str()), Some("task.max_time_ms"));
+}
+
+// shows C7.4, C7.5
+#[test]
+fn the_runs_own_time_is_a_budget_and_its_end_a_breach_of_whatever_is_open() {
+    let graph = G {
+        tasks: vec![
+            T { id: "a".into(), ms: 100, ..T::default() },
+            T { id: "b".into(), deps: vec!["a".into()], ms: 100, ..T::default() },
+        ],
+        budgets: json!({ "max_latency_ms": 50 }),
+        fail_fast: false,
+    }
+    .check();
+    let mut run = Run::new(graph.clone());
+    let start = run.next_start().unwrap();
+    run.latency_exceeded(51);
+    assert_eq!(run.take_unwanted(), [start.task]);
+    assert!(run.next_start().is_none());
+    assert!(!run.is_finished(), "what is under way has yet to say what it spent");
+    let cancelled =
+        AttemptReport { outcome: AttemptOutcome::Cancelled, ..play(&graph, &Script::default(), &start) };
+    run.report(cancelled).unwrap();
+    let outcome = run.finish(51).unwrap();
+    for record in outcome.telemetry_bundle.tasks() {
+        let breach = record.failure.as_deref().and_then(|failure| failure.breach).unwrap();
+        assert_eq!((breach.cap.as_str(), breach.declared, breach.used), ("graph.max_latency_ms", 50, 51));
+    }
+}
+
+#[test]
+fn a_cancelled_run_starts_nothing_more_and_keeps_what_was_spent() {
+    let graph = pair();
+    let mut run = Run::new(graph.clone());
+    let free = run.next_start().unwrap();
+    run.report(play(&graph, &Script::default(), &free)).unwrap();
+    let start = run.next_start().unwrap();
+    run.cancel();
+    assert_eq!(run.take_unwanted(), [start.task]);
+    assert!(run.next_start().is_none());
+    let report =
+        AttemptReport { outcome: AttemptOutcome::Cancelled, ..play(&graph, &Script::default(), &start) };
+    run.report(report).unwrap();
+    let outcome = run.finish(1).unwrap();
+    let record = outcome.telemetry_bundle.task("m").unwrap();
+    assert_eq!((record.status, record.skip_reason), (TaskStatus::Skipped, Some(SkipReason::Cancelled)));
+    assert_eq!(record.tokens_out, 1);
+    assert_eq!(outcome.telemetry_bundle.task("f").unwrap().status, TaskStatus::Success);
+    assert_eq!(outcome.final_output, None);
+}
