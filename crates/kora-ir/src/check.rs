@@ -137,6 +137,8 @@ impl<'d> Checker<'d, '_, '_> {
                         String::from("a task cannot see its own output")
                     } else if found != NOBODY {
                         format!("add `{from}` to `dependencies`")
+                    } else if self.report.is_full() {
+                        String::new()
                     } else {
                         suggest::nearest(from, declared).map_or_else(
                             || String::from("no task of the graph has this id"),
@@ -205,6 +207,9 @@ impl<'d> Checker<'d, '_, '_> {
     }
 
     fn nearest_id(&self, id: &str) -> Option<String> {
+        if self.report.is_full() {
+            return None;
+        }
         let ids = self.draft.tasks.iter().filter_map(|task| task.id.as_deref());
         suggest::nearest(id, ids).map(|near| format!("did you mean `{near}`?"))
     }

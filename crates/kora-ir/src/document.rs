@@ -2,7 +2,6 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::reference::Node;
 use crate::{
     CheckedGraph, EscalationCondition, EscalationEdge, FailurePolicy, GraphBudgets, ModelCall, Priority,
     Privacy, SkipWhen, Task, TaskIndex, Template, Work,
@@ -133,18 +132,7 @@ impl CheckedGraph {
     }
 
     fn template(&self, template: &Template) -> Value {
-        self.node(&template.0)
-    }
-
-    fn node(&self, node: &Node) -> Value {
-        match node {
-            Node::Fixed(value) => Value::clone(value),
-            Node::Reference { from, pointer } => json!({"$from": self.id(*from), "pointer": pointer}),
-            Node::Array(items) => items.iter().map(|item| self.node(item)).collect(),
-            Node::Object(fields) => {
-                Value::Object(fields.iter().map(|(name, node)| (name.to_string(), self.node(node))).collect())
-            }
-        }
+        Value::clone(&template.document(self))
     }
 }
 

@@ -43,7 +43,7 @@ pub use crate::graph::{CheckedGraph, FailurePolicy};
 pub use crate::id::{GraphDigest, TaskId, TaskIndex};
 pub use crate::limits::Limits;
 pub use crate::prompt::{Message, PromptError, PromptTemplate, Role};
-pub use crate::reference::{Template, UnresolvedReference};
+pub use crate::reference::{Template, UnresolvedReason, UnresolvedReference};
 pub use crate::schema::{OutputSchema, SchemaError, SchemaMismatch, ValidatedOutput};
 pub use crate::skip::{SkipCondition, SkipWhen};
 pub use crate::task::{

@@ -197,18 +197,20 @@ impl Walk<'_> {
 /// Lines and columns of ascending offsets, in one pass. Containers are marked by their first byte only.
 fn spans(source: &str, offsets: &BTreeSet<usize>, lengths: &BTreeMap<usize, usize>) -> BTreeMap<usize, Span> {
     let mut spans = BTreeMap::new();
-    let (mut line, mut line_start, mut seen) = (1, 0, 0);
+    // `seen` bytes were counted so far, into lines and into characters of the last one.
+    let (mut line, mut column, mut seen) = (1, 1, 0);
     for &offset in offsets {
-        let end = offset.min(source.len());
-        let passed = &source.as_bytes()[seen.min(end)..end];
-        for (at, _) in passed.iter().enumerate().filter(|&(_, &byte)| byte == b'\n') {
-            line += 1;
-            line_start = seen + at + 1;
+        let start = floor_char_boundary(source, offset.min(source.len()));
+        let passed = source.get(seen..start).unwrap_or_default();
+        match passed.rfind('\n') {
+            Some(at) => {
+                line += passed.bytes().filter(|&byte| byte == b'\n').count();
+                column = passed[at + 1..].chars().count() + 1;
+            }
+            None => column += passed.chars().count(),
         }
-        seen = end;
-        let start = floor_char_boundary(source, end);
-        let column = source.get(line_start..start).map_or(0, |text| text.chars().count()) + 1;
-        let length = lengths.get(&offset).copied().unwrap_or(usize::from(end < source.len()));
+        seen = start;
+        let length = lengths.get(&offset).copied().unwrap_or(usize::from(start < source.len()));
         spans.insert(offset, Span { offset: start, length, line, column });
     }
     spans

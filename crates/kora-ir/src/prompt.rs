@@ -26,6 +26,9 @@ pub enum Role {
     Assistant,
 }
 
+/// A placeholder may stand many times for a large value: what they add up to is bounded (I8).
+const MAX_FILLED_BYTES: usize = 64 << 20;
+
 /// Text with placeholders, parsed once. What fills them is data: it is never parsed again.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct PromptTemplate {
@@ -103,10 +106,14 @@ impl PromptTemplate {
     ///
     /// # Errors
     ///
-    /// [`PromptError::Missing`] if `input` has nothing at a placeholder's pointer.
+    /// [`PromptError::Missing`] if `input` has nothing at a placeholder's pointer, [`PromptError::TooLong`] if the
+    /// text would pass 64 MiB, far beyond what any model reads.
     pub fn fill(&self, input: &Value) -> Result<String, PromptError> {
         let mut text = String::new();
         for piece in &self.pieces {
+            if text.len() > MAX_FILLED_BYTES {
+                return Err(PromptError::TooLong { max_bytes: MAX_FILLED_BYTES });
+            }
             match piece {
                 Piece::Text(literal) => text.push_str(literal),
                 Piece::Pointer(pointer) => match input.pointer(pointer) {
@@ -137,6 +144,12 @@ pub enum PromptError {
         at: usize,
         /// At most 64 characters of what is there.
         found: String,
+    },
+    /// Filled, it is longer than any model reads.
+    #[error("the filled prompt is longer than {max_bytes} bytes")]
+    TooLong {
+        /// The bound, passed by at most one placeholder.
+        max_bytes: usize,
     },
     /// The input has nothing there.
     #[error("input has nothing at `{pointer}`")]

@@ -11,7 +11,11 @@ use crate::{CheckedGraph, TaskIndex, ValidatedOutput};
 ///
 /// A payload without references is kept as one shared value and never copied.
 #[derive(Clone, Debug)]
-pub struct Template(pub(crate) Node);
+pub struct Template {
+    pub(crate) node: Node,
+    /// How many bytes of outputs its references may bring in together.
+    pub(crate) max_bytes: usize,
+}
 
 #[derive(Clone, Debug)]
 pub(crate) enum Node {
@@ -28,12 +32,12 @@ pub(crate) enum Node {
 impl Template {
     /// A payload that refers to nothing.
     pub fn fixed(value: Value) -> Self {
-        Self(Node::Fixed(Arc::new(value)))
+        Self { node: Node::Fixed(Arc::new(value)), max_bytes: 0 }
     }
 
     /// The payload itself, if it refers to nothing.
     pub fn as_fixed(&self) -> Option<&Arc<Value>> {
-        match &self.0 {
+        match &self.node {
             Node::Fixed(value) => Some(value),
             Node::Reference { .. } | Node::Array(_) | Node::Object(_) => None,
         }
@@ -41,7 +45,7 @@ impl Template {
 
     /// The payload as KORA wrote it, references included.
     pub fn document(&self, graph: &CheckedGraph) -> Arc<Value> {
-        match &self.0 {
+        match &self.node {
             Node::Fixed(value) => Arc::clone(value),
             node @ (Node::Reference { .. } | Node::Array(_) | Node::Object(_)) => {
                 Arc::new(write(node, graph))
@@ -53,18 +57,21 @@ impl Template {
     ///
     /// # Errors
     ///
-    /// [`UnresolvedReference`] if an output has nothing at a pointer.
+    /// [`UnresolvedReference`] if an output has nothing at a pointer, or if all of them together would be larger than
+    /// [`Limits::max_input_bytes`](crate::Limits::max_input_bytes): found out before anything is copied (I8).
     pub fn resolve<'o>(
         &self,
         output_of: impl Fn(TaskIndex) -> Option<&'o ValidatedOutput>,
     ) -> Result<Arc<Value>, UnresolvedReference> {
-        match &self.0 {
+        match &self.node {
             Node::Fixed(value) => Ok(Arc::clone(value)),
             // A whole output is shared, not copied.
             Node::Reference { from, pointer } if pointer.is_empty() => output_of(*from)
                 .map(ValidatedOutput::shared)
-                .ok_or_else(|| UnresolvedReference { from: *from, pointer: String::new() }),
+                .ok_or_else(|| unresolved(*from, pointer, UnresolvedReason::Nothing)),
             node @ (Node::Reference { .. } | Node::Array(_) | Node::Object(_)) => {
+                let mut left = self.max_bytes;
+                measure(node, &output_of, &mut left, self.max_bytes)?;
                 fill(node, &output_of).map(Arc::new)
             }
         }
@@ -94,6 +101,57 @@ fn write(node: &Node, graph: &CheckedGraph) -> Value {
     }
 }
 
+fn unresolved(from: TaskIndex, pointer: &str, reason: UnresolvedReason) -> UnresolvedReference {
+    UnresolvedReference { from, pointer: pointer.to_owned(), reason }
+}
+
+/// Takes the size of every referenced value off `left`.
+fn measure<'o>(
+    node: &Node,
+    output_of: &impl Fn(TaskIndex) -> Option<&'o ValidatedOutput>,
+    left: &mut usize,
+    max_bytes: usize,
+) -> Result<(), UnresolvedReference> {
+    match node {
+        Node::Fixed(_) => Ok(()),
+        Node::Reference { from, pointer } => {
+            let value = output_of(*from)
+                .and_then(|output| output.value().pointer(pointer))
+                .ok_or_else(|| unresolved(*from, pointer, UnresolvedReason::Nothing))?;
+            if take_bytes(value, left) {
+                Ok(())
+            } else {
+                Err(unresolved(*from, pointer, UnresolvedReason::TooLarge { max_bytes }))
+            }
+        }
+        Node::Array(items) => items.iter().try_for_each(|item| measure(item, output_of, left, max_bytes)),
+        Node::Object(fields) => {
+            fields.iter().try_for_each(|(_, field)| measure(field, output_of, left, max_bytes))
+        }
+    }
+}
+
+/// Takes the size of a value off `left`, strings as if nothing in them were escaped; whether that much was left.
+fn take_bytes(value: &Value, left: &mut usize) -> bool {
+    let bytes = match value {
+        Value::Null | Value::Bool(_) | Value::Number(_) => 4,
+        Value::String(text) => text.len() + 2,
+        Value::Array(items) => items.len() + 2,
+        Value::Object(fields) => fields.keys().map(|name| name.len() + 4).sum::<usize>() + 2,
+    };
+    match left.checked_sub(bytes) {
+        None => false,
+        Some(rest) => {
+            *left = rest;
+            match value {
+                Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => true,
+                Value::Array(items) => items.iter().all(|item| take_bytes(item, left)),
+                Value::Object(fields) => fields.values().all(|field| take_bytes(field, left)),
+            }
+        }
+    }
+}
+
 fn fill<'o>(
     node: &Node,
     output_of: &impl Fn(TaskIndex) -> Option<&'o ValidatedOutput>,
@@ -103,7 +161,7 @@ fn fill<'o>(
         Node::Reference { from, pointer } => output_of(*from)
             .and_then(|output| output.value().pointer(pointer))
             .cloned()
-            .ok_or_else(|| UnresolvedReference { from: *from, pointer: pointer.to_string() })?,
+            .ok_or_else(|| unresolved(*from, pointer, UnresolvedReason::Nothing))?,
         Node::Array(items) => {
             Value::Array(items.iter().map(|item| fill(item, output_of)).collect::<Result<_, _>>()?)
         }
@@ -116,12 +174,56 @@ fn fill<'o>(
     })
 }
 
-/// A reference to something that the dependency's output does not have.
+/// A reference that cannot be replaced by what it points to.
 #[derive(Clone, Debug, Eq, Error, PartialEq)]
-#[error("the output of the dependency has nothing at `{pointer}`")]
+#[error("the output of the dependency {reason} at `{pointer}`")]
 pub struct UnresolvedReference {
     /// The dependency.
     pub from: TaskIndex,
     /// JSON pointer into its output.
     pub pointer: String,
+    /// Why not.
+    pub reason: UnresolvedReason,
+}
+
+/// Why a reference cannot be replaced.
+#[expect(clippy::exhaustive_enums, reason = "what is there either fits or does not")]
+#[derive(Clone, Copy, Debug, Eq, Error, PartialEq)]
+pub enum UnresolvedReason {
+    /// The output has nothing there.
+    #[error("has nothing")]
+    Nothing,
+    /// With this value, what the payload refers to is larger than allowed.
+    #[error("has more than the {max_bytes} bytes allowed to a payload, with what it refers to before,")]
+    TooLarge {
+        /// Bytes that all references of the payload may bring in together.
+        max_bytes: usize,
+    },
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::{Limits, OutputSchema};
+
+    #[test]
+    fn references_that_would_add_up_to_too_much_are_refused_before_they_are_copied() {
+        let schema = OutputSchema::compile(json!({}), &Limits::default()).unwrap();
+        let output = schema.admit(json!({"a": "x".repeat(100)})).unwrap();
+        let reference = || Node::Reference { from: TaskIndex(0), pointer: "/a".into() };
+        let template = |count: usize| Template {
+            node: Node::Array((0..count).map(|_| reference()).collect()),
+            max_bytes: 1000,
+        };
+        let resolve = |count| template(count).resolve(|_| Some(&output));
+        assert_eq!(resolve(9).unwrap().as_array().unwrap().len(), 9);
+        let refused = resolve(10).unwrap_err();
+        assert_eq!(refused.reason, UnresolvedReason::TooLarge { max_bytes: 1000 });
+        let nothing =
+            Template { node: Node::Reference { from: TaskIndex(0), pointer: "/b".into() }, max_bytes: 9 };
+        let refused = nothing.resolve(|_| Some(&output)).unwrap_err();
+        assert_eq!(refused.to_string(), "the output of the dependency has nothing at `/b`");
+    }
 }

@@ -48,6 +48,11 @@ impl Report {
         self.found.len() + self.omitted
     }
 
+    /// Whether more violations of this phase are only counted: nothing costly should be done for them.
+    pub(crate) fn is_full(&self) -> bool {
+        self.kept_in_phase >= self.max
+    }
+
     pub(crate) fn is_clean(&self) -> bool {
         self.found.is_empty()
     }

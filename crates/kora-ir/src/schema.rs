@@ -6,6 +6,7 @@ mod cost;
 mod location;
 mod tighten;
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
@@ -22,6 +23,7 @@ pub struct OutputSchema {
     document: Value,
     validator: jsonschema::Validator,
     notes: Vec<(String, String)>,
+    names: BTreeSet<String>,
     max_output_bytes: usize,
     cost: cost::Cost,
 }
@@ -264,6 +266,8 @@ mod tests {
         let refused = schema.admit(json!({"name": "secret", "tags": ["secret"], "secret": 1})).unwrap_err();
         assert!(!refused.to_string().contains("secret"), "{refused}");
         assert_eq!(refused.faults.len(), 3);
+        let open = compile(json!({"additionalProperties": {"type": "string"}})).unwrap();
+        assert_eq!(open.admit(json!({"secret": 1})).unwrap_err().to_string(), "`/*` wants type `string`");
         let refused = schema.admit(json!({"tags": []})).unwrap_err();
         assert_eq!(refused.to_string(), "`/` wants the property \"name\"");
     }
@@ -274,7 +278,7 @@ mod tests {
         let open = schema(&Limits::default());
         assert!(open.admit(json!(9_007_199_254_740_991_u64)).is_ok());
         let refused = open.admit(json!({"n": [9_007_199_254_740_992_u64]})).unwrap_err();
-        assert_eq!(refused.faults, ["`/n/0` wants a number within ±(2^53 - 1), or a string"]);
+        assert_eq!(refused.faults, ["`/*/0` wants a number within ±(2^53 - 1), or a string"]);
         assert!(open.admit(json!(-9_007_199_254_740_992_i64)).is_err());
         let small = schema(&Limits { max_output_bytes: 10, ..Limits::default() });
         assert!(small.admit(json!("12345678")).is_ok());

@@ -168,10 +168,9 @@ impl Finish<'_> {
         }
     }
 
-    fn template(&self, template: Template) -> Template {
-        let Template(mut node) = template;
-        node.renumber(&|reference| self.referenced(reference.as_usize()));
-        Template(node)
+    fn template(&self, mut template: Template) -> Template {
+        template.node.renumber(&|reference| self.referenced(reference.as_usize()));
+        template
     }
 
     fn referenced(&self, reference: usize) -> TaskIndex {

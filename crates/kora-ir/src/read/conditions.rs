@@ -16,7 +16,7 @@ fields! { EdgeField {
     MinTokens = "min_tokens",
 }}
 
-const MAX_CONDITIONS: usize = 1_000;
+const MAX_CONDITIONS: usize = 10_000;
 
 #[derive(Clone, Copy)]
 enum On {

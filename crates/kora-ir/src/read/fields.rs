@@ -82,11 +82,12 @@ impl<'s> Reader<'s, '_> {
                 self.repeated_key(&key.text, key.offset);
             } else if !self.lenient {
                 let name = shorten(&key.text);
+                let help = (!self.report.is_full()).then(|| suggest::help(&key.text, F::NAMES));
                 self.report.add(
                     ViolationCode::UnknownField,
                     At::Offset(key.offset),
                     format!("unknown field `{name}` in {}", object.what),
-                    suggest::help(&key.text, F::NAMES),
+                    help,
                 );
             }
             // Read, not skipped: it is part of the digest, so it must be unambiguous too.

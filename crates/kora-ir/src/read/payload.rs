@@ -23,8 +23,8 @@ pub(crate) enum Payload {
 }
 
 impl Payload {
-    pub(crate) fn into_template(self) -> Template {
-        Template(self.into_node())
+    pub(crate) fn into_template(self, max_bytes: usize) -> Template {
+        Template { node: self.into_node(), max_bytes }
     }
 
     fn into_node(self) -> Node {
@@ -41,7 +41,7 @@ impl<'s> Reader<'s, '_> {
         let start = self.next_offset()?;
         let payload = self.payload(true, 0)?;
         self.check_size(start, self.limits.max_input_bytes, ViolationCode::PayloadTooLarge);
-        Ok(payload.into_template())
+        Ok(payload.into_template(self.limits.max_input_bytes))
     }
 
     /// A value in which `$from` means nothing.

@@ -20,11 +20,8 @@ const MAX_FAULT_CHARS: usize = 400;
 pub(super) fn admit(schema: &OutputSchema, output: Value) -> Result<ValidatedOutput, SchemaMismatch> {
     let mut size = Size::default();
     if let Err(Unbounded { what, mut path }) = bounds(&output, 0, &mut size, schema) {
-        let mut place = String::new();
-        while let Some(token) = path.pop() {
-            push_token(&mut place, &token);
-        }
-        return Err(SchemaMismatch { faults: vec![fault(&place, &what)] });
+        path.reverse();
+        return Err(SchemaMismatch { faults: vec![fault(schema, path.iter().map(String::as_str), &what)] });
     }
     if schema.validator.is_valid(&output) {
         return Ok(ValidatedOutput(Arc::new(output)));
@@ -37,7 +34,10 @@ pub(super) fn admit(schema: &OutputSchema, output: Value) -> Result<ValidatedOut
 /// The validator collects every reason before it gives the first, those of all alternatives included. Where that could
 /// be many, only the first is asked for, or none.
 fn reasons(schema: &OutputSchema, output: &Value, size: &Size) -> Vec<String> {
-    let describe = |error: &ValidationError<'_>| fault(error.instance_path().as_str(), &wanted(error.kind()));
+    let describe = |error: &ValidationError<'_>| {
+        let tokens: Vec<String> = error.instance_path().into_iter().map(|token| token.to_string()).collect();
+        fault(schema, tokens.iter().map(String::as_str), &wanted(error.kind()))
+    };
     let possible = schema.cost.work_at(size.depth).saturating_mul(size.values);
     if possible <= MAX_REASONS {
         schema.validator.iter_errors(output).take(MAX_FAULTS).map(|error| describe(&error)).collect()
@@ -110,8 +110,16 @@ impl Unbounded {
     }
 }
 
-fn fault(place: &str, wanted: &str) -> String {
-    let place = if place.is_empty() { "/" } else { place };
+/// A place and what is wanted there. Names that are the output's own are its content: they show as `*` (I9).
+fn fault<'t>(schema: &OutputSchema, path: impl Iterator<Item = &'t str>, wanted: &str) -> String {
+    let mut place = String::new();
+    for token in path {
+        let known = schema.names.contains(token) || token.bytes().all(|byte| byte.is_ascii_digit());
+        push_token(&mut place, if known { token } else { "*" });
+    }
+    if place.is_empty() {
+        place.push('/');
+    }
     let text = format!("`{place}` wants {wanted}");
     if text.chars().count() <= MAX_FAULT_CHARS {
         text

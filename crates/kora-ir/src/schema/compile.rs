@@ -45,6 +45,7 @@ pub(super) fn compile(mut document: Value, limits: &Limits) -> Result<OutputSche
         document,
         validator,
         notes: locations.notes,
+        names: locations.names,
         max_output_bytes: limits.max_output_bytes,
         cost,
     })

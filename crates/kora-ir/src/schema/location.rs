@@ -1,6 +1,6 @@
 //! The places of a schema at which subschemas stand, and how each applies to the value that its parent applies to.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value};
 
@@ -78,11 +78,18 @@ pub(super) struct Locations {
     pub(super) all: Vec<Location>,
     /// Keywords without effect here: where, and what to know about them.
     pub(super) notes: Vec<(String, String)>,
+    /// The names that the schema gives to properties.
+    pub(super) names: BTreeSet<String>,
+    pointer_bytes: usize,
     by_pointer: BTreeMap<String, usize>,
     anchors: BTreeMap<String, usize>,
     references: Vec<(usize, String)>,
 }
 
+/// Bytes of the pointers to all places of a schema.
+const MAX_POINTER_BYTES: usize = 4 << 20;
+/// Notes on one schema.
+const MAX_NOTES: usize = 20;
 const DIALECT: &str = "https://json-schema.org/draft/2020-12/schema";
 const ONE: [(&str, Relation); 10] = [
     ("if", Relation::Test),
@@ -168,6 +175,16 @@ impl Locations {
 
     // Recursion: as deep as the document, which was read within `Limits::max_json_depth` or is measured by `compile`.
     fn add(&mut self, schema: &Value, pointer: String) -> Result<usize, SchemaError> {
+        // Places are kept as text, and so does the validator: many below one long name would add up.
+        self.pointer_bytes += pointer.len();
+        if self.pointer_bytes > MAX_POINTER_BYTES {
+            return Err(SchemaError {
+                code: ViolationCode::CostlySchema,
+                pointer: String::new(),
+                message: String::from("too many subschemas below long property names"),
+                help: Some(String::from("use shorter names or less nesting")),
+            });
+        }
         let index = self.all.len();
         self.by_pointer.insert(pointer.clone(), index);
         self.all.push(Location { pointer: pointer.clone(), ..Location::default() });
@@ -205,6 +222,9 @@ impl Locations {
             } else if let Some(&(_, relation)) = NAMED.iter().find(|(name, _)| name == keyword) {
                 let Value::Object(schemas) = value else { return Err(not_a(here, "an object of schemas")) };
                 for (name, schema) in schemas {
+                    if relation == Relation::Property {
+                        self.names.insert(name.clone());
+                    }
                     self.one(index, relation, schema, below(&here, name))?;
                 }
             } else if DEFINITIONS.contains(&keyword.as_str()) {
@@ -285,11 +305,12 @@ impl Locations {
             (name, _) if UNSUPPORTED.contains(&name) => {
                 unsupported(format!("`{name}` is not supported"), "use `$ref` with `$defs`")
             }
+            ("format", _) if self.notes.len() >= MAX_NOTES => Ok(()),
             ("format", _) => {
                 self.notes.push((here, String::from("`format` is not checked; use `pattern`")));
                 Ok(())
             }
-            (name, _) if PLAIN.contains(&name) => Ok(()),
+            (name, _) if PLAIN.contains(&name) || self.notes.len() >= MAX_NOTES => Ok(()),
             (name, _) => {
                 let known = PLAIN.iter().copied().chain(words(&ONE)).chain(words(&MANY)).chain(words(&NAMED));
                 let near = crate::suggest::nearest(name, known);

@@ -1,5 +1,7 @@
 //! `verify` of Task IR 0.1: a schema that stays open, and rules that become part of it.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Value, json};
 
 use super::fields::{Fields, Mapper};
@@ -127,12 +129,8 @@ impl Mapper<'_> {
                     self.wrong_type(&format!("{at}/paths/{nth}"), "the name of a property, a string");
                     return None;
                 }
-                let mut names: Vec<&Value> = Vec::new();
-                for path in paths {
-                    if !names.contains(&path) {
-                        names.push(path);
-                    }
-                }
+                // Each once: JSON Schema wants them unique, and the runtime does not care.
+                let names: BTreeSet<&str> = paths.iter().filter_map(Value::as_str).collect();
                 Some(json!({"required": names}))
             }
             "range" => {
