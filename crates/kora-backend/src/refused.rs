@@ -3,7 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
-use backend_api::Refusal;
+use backend_api::{Refusal, UnmetCapability};
 use kora_ir::InvalidGraph;
 use serde_json::{Value, json};
 use thiserror::Error;
@@ -116,7 +116,7 @@ impl CommandError {
                     let mut said =
                         format!("{BAD}error{BAD:#}{STRONG}: beyond this backend's capabilities{STRONG:#}\n");
                     for unmet in unmet {
-                        said += &format!("  {unmet}\n");
+                        said += &format!("  {}\n", in_words(unmet));
                     }
                     said + "\n`kora-backend capabilities` tells what there is, `kora-backend models` who answers\n"
                 }
@@ -150,6 +150,11 @@ impl CommandError {
         }
         line
     }
+}
+
+/// What a task needs and what there is, in one sentence.
+pub(crate) fn in_words(unmet: &UnmetCapability) -> String {
+    format!("task `{}` needs {}: {}", unmet.task_id, unmet.needed, unmet.offered)
 }
 
 fn refusal_details(refusal: &Refusal) -> Value {

@@ -8,8 +8,8 @@ use kora_ir::{CheckedGraph, TaskIndex};
 use super::finding::{Checked, Found, tasks_by_type};
 use crate::diagnosis::{self, Diagnosis};
 use crate::document::Document;
-use crate::refused::CommandError;
-use crate::screen::{BAD, FAINT, GOOD, ODD, STRONG, Stream};
+use crate::refused::{CommandError, in_words};
+use crate::screen::{BAD, FAINT, GOOD, ODD, STRONG, Stream, counted};
 use crate::task_place;
 
 /// One graph.
@@ -81,11 +81,7 @@ fn beyond<'d>(document: &'d Document, graph: &CheckedGraph, unmet: &[UnmetCapabi
             let place = places.next().flatten()?;
             Some((place.offset, place.length, format!("{}/run", graph.pointer(index))))
         });
-        diagnoses.push(Diagnosis::unmet(document, unmet.capability, unmet.to_string(), place));
+        diagnoses.push(Diagnosis::unmet(document, unmet.capability, in_words(unmet), place));
     }
     diagnoses
-}
-
-fn counted(count: usize, what: &str) -> String {
-    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }

@@ -9,7 +9,7 @@ use telemetry::{SkipReason, TaskRecord, TaskStatus, ValidationStatus};
 
 use super::mending;
 use crate::document::Document;
-use crate::screen::{BAD, FAINT, GOOD, ODD, STRONG};
+use crate::screen::{BAD, FAINT, GOOD, ODD, STRONG, counted};
 use crate::task_place;
 
 /// Rows of the table. Of larger graphs only what did not go as usual is shown.
@@ -124,11 +124,11 @@ impl Report<'_> {
         let totals = bundle.summary();
         let _ = writeln!(
             text,
-            "\n{} tasks: {} executed without a model, {} model invocations, {} tokens, {} ms",
-            bundle.tasks().len(),
+            "\n{}: {} executed without a model, {}, {}, {} ms",
+            counted(bundle.tasks().len(), "task"),
             totals.deterministic_task_count,
-            totals.model_invocation_count,
-            totals.total_tokens,
+            counted(totals.model_invocation_count, "model invocation"),
+            counted(totals.total_tokens, "token"),
             totals.total_latency_ms
         );
         if bundle.tasks().iter().any(|record| record.tokens_estimated) {
@@ -138,7 +138,7 @@ impl Report<'_> {
         if self.stand_in && totals.model_invocation_count > 0 {
             let _ = writeln!(
                 text,
-                "{ODD}a scripted stand-in was preferred to any model (--scripted-model){ODD:#}"
+                "{ODD}a script answered in place of models, where it serves them (--scripted-model){ODD:#}"
             );
         }
         let _ = writeln!(
