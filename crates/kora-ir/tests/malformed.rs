@@ -151,3 +151,46 @@ fn only_so_many_violations_are_listed_and_the_others_are_counted() {
         CheckedGraph::parse(&text, &Limits { max_violations: 10, ..Limits::default() }).unwrap_err();
     assert_eq!((refused.violations.len(), refused.omitted), (10, 993));
 }
+
+// Nothing hostile takes longer than its size deserves: each of these is a few megabytes.
+#[test]
+fn large_and_hostile_documents_are_refused_promptly() {
+    let task = |id: usize, dependencies: &str| {
+        format!(
+            r#"{{"version":"1.0","id":"t{id}","type":"deterministic","dependencies":[{dependencies}],"input":{{}},"run":{{"operation":"o"}},"schema":true}}"#
+        )
+    };
+    let graph = |tasks: Vec<String>| {
+        format!(r#"{{"kora_version":"1.0.0","graph_id":"g","root":"t0","tasks":[{}]}}"#, tasks.join(","))
+    };
+    let count = 20_000;
+    let unknown_ids = graph((0..count).map(|id| task(id, &format!("\"tx{id}\""))).collect());
+    let one_ring = graph((0..count).map(|id| task(id, &format!("\"t{}\"", (id + 1) % count))).collect());
+    let pairs = graph((0..count).map(|id| task(id, &format!("\"t{}\"", id ^ 1))).collect());
+    let many_keys: Vec<String> = (0..200_000).map(|key| format!("\"dependencie{key}\":0")).collect();
+    let unknown_fields = format!("{{\"kora_version\":\"1.0.0\",{}}}", many_keys.join(","));
+    let repeated =
+        format!("{{\"kora_version\":\"1.0.0\",{}}}", "\"root\":\"t\",".repeat(200_000) + "\"root\":\"t\"");
+    let escaped = format!("{{\"kora_version\":\"1.0.0\",\"{}\":0}}", "\\\"".repeat(1_000_000));
+    let long_names: Vec<String> = (0..7_000).map(|nth| format!("\"p{nth}\":{{}}")).collect();
+    let long_path = format!(
+        "{{\"properties\":{{\"{}\":{{\"properties\":{{{}}}}}}}}}",
+        "x".repeat(150_000),
+        long_names.join(",")
+    );
+    let costly = graph(vec![task(0, "").replace("\"schema\":true", &format!("\"schema\":{long_path}"))]);
+    for text in [unknown_ids, one_ring, pairs, unknown_fields, repeated, escaped, costly] {
+        let started = std::time::Instant::now();
+        let refused = CheckedGraph::parse(&text, &Limits::default()).unwrap_err();
+        let shown: String = text.chars().take(80).collect();
+        assert!(!refused.violations.is_empty());
+        assert!(started.elapsed().as_secs() < 20, "{:?} for {shown}", started.elapsed());
+        println!(
+            "{:?} {} + {} {}",
+            started.elapsed(),
+            refused.violations.len(),
+            refused.omitted,
+            refused.violations[0]
+        );
+    }
+}
