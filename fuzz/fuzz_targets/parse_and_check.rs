@@ -1,7 +1,7 @@
 //! Any bytes at all: they are refused with places that exist, or they are a graph that keeps its promises.
 #![no_main]
 
-use kora_ir::{CheckedGraph, Limits};
+use kora_ir::{CheckedGraph, Limits, ViolationCode};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {
@@ -9,12 +9,18 @@ fuzz_target!(|bytes: &[u8]| {
     match CheckedGraph::parse_bytes(bytes, &limits) {
         Err(refused) => {
             assert!(!refused.violations.is_empty());
+            // The reader's tokens are not serde_json's: both must agree about what is JSON.
+            let is_json = serde_json::from_slice::<serde::de::IgnoredAny>(bytes).is_ok();
+            let called_broken =
+                refused.violations.iter().any(|violation| violation.code == ViolationCode::Syntax);
+            assert!(!(is_json && called_broken), "{:?}", refused.violations);
             for violation in &refused.violations {
                 let span = violation.span.expect("what came as text has a place in it");
                 assert!(span.offset + span.length <= bytes.len());
             }
         }
         Ok(graph) => {
+            assert!(serde_json::from_slice::<serde::de::IgnoredAny>(bytes).is_ok());
             for (index, task) in graph.iter() {
                 assert!(task.dependencies.iter().all(|&dependency| dependency < index));
                 assert!(task.escalation.iter().all(|edge| index < edge.to));

@@ -13,7 +13,7 @@ pub struct Limits {
     pub max_fan_in: usize,
     /// Levels of nested arrays and objects in a payload or schema.
     pub max_json_depth: usize,
-    /// Bytes of one task's `input` and `args` as JSON, references resolved.
+    /// Bytes of one task's `input`, and of its `args`, as written; and of what the references of each bring in.
     pub max_input_bytes: usize,
     /// Bytes of one output as JSON.
     pub max_output_bytes: usize,

@@ -17,7 +17,7 @@ pub(crate) use self::draft::{
     BudgetDraft, ConditionDraft, EdgeDraft, GraphDraft, ReferenceDraft, RunDraft, SkipDraft, TaskDraft,
 };
 pub(crate) use self::fields::shorten;
-pub(crate) use self::json::{Broken, Json, Kind, Read};
+pub(crate) use self::json::{Broken, Json, Kind, Read, Why};
 pub(crate) use self::payload::MAX_DEPTH;
 use crate::report::{At, Report};
 use crate::{Limits, OutputSchema, ViolationCode};

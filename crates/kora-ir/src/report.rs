@@ -1,7 +1,7 @@
 //! Collects violations while a graph is read and checked, and finds their places once all are known.
 
 use crate::locate::{Places, Wanted, locate};
-use crate::read::Broken;
+use crate::read::{Broken, Why};
 use crate::{InvalidGraph, Limits, Violation, ViolationCode};
 
 /// Where a violation is, as far as its finder knows. The rest is found when the report is closed.
@@ -88,15 +88,14 @@ impl Report {
     /// Adds what stopped the reader.
     pub(crate) fn add_broken(&mut self, source: &str, broken: Broken) {
         // Not subject to the cap: nobody can mend the rest without knowing that the document ends here.
-        let (code, help) = if broken.too_deep {
-            (ViolationCode::JsonTooDeep, "flatten the document")
-        } else {
-            let help = match source.as_bytes().get(broken.offset) {
-                Some(b'/' | b'#') => "JSON has no comments",
-                Some(b'\'') => "JSON strings stand in double quotes",
-                Some(_) | None => "a graph is one JSON document in UTF-8 (RFC 8259)",
-            };
-            (ViolationCode::Syntax, help)
+        let (code, help) = match broken.why {
+            Why::TooDeep => (ViolationCode::JsonTooDeep, "flatten the document"),
+            Why::TooLong => (ViolationCode::NumberNotExact, "write it as a string"),
+            Why::Syntax => match source.as_bytes().get(broken.offset) {
+                Some(b'/' | b'#') => (ViolationCode::Syntax, "JSON has no comments"),
+                Some(b'\'') => (ViolationCode::Syntax, "JSON strings stand in double quotes"),
+                Some(_) | None => (ViolationCode::Syntax, "a graph is one JSON document in UTF-8 (RFC 8259)"),
+            },
         };
         self.kept_in_phase = 0;
         self.add(code, At::Offset(broken.offset), broken.message, help.to_owned());

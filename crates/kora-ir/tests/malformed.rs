@@ -182,15 +182,6 @@ fn large_and_hostile_documents_are_refused_promptly() {
     for text in [unknown_ids, one_ring, pairs, unknown_fields, repeated, escaped, costly] {
         let started = std::time::Instant::now();
         let refused = CheckedGraph::parse(&text, &Limits::default()).unwrap_err();
-        let shown: String = text.chars().take(80).collect();
-        assert!(!refused.violations.is_empty());
-        assert!(started.elapsed().as_secs() < 20, "{:?} for {shown}", started.elapsed());
-        println!(
-            "{:?} {} + {} {}",
-            started.elapsed(),
-            refused.violations.len(),
-            refused.omitted,
-            refused.violations[0]
-        );
+        assert!(started.elapsed().as_secs() < 20, "{:?} for {}", started.elapsed(), refused.violations[0]);
     }
 }

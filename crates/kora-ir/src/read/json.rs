@@ -34,7 +34,18 @@ impl Kind {
 pub(crate) struct Broken {
     pub(crate) offset: usize,
     pub(crate) message: String,
-    pub(crate) too_deep: bool,
+    pub(crate) why: Why,
+}
+
+/// Why reading cannot go on.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Why {
+    /// This is not JSON.
+    Syntax,
+    /// Arrays and objects within each other beyond what can be read safely.
+    TooDeep,
+    /// A number of thousands of digits.
+    TooLong,
 }
 
 pub(crate) type Read<T> = Result<T, Broken>;
@@ -81,7 +92,7 @@ impl<'s> Json<'s> {
                     } else {
                         String::from("expected a value")
                     },
-                    too_deep: false,
+                    why: Why::Syntax,
                 });
             }
         })
@@ -220,10 +231,16 @@ fn broken(error: &JiterError) -> Broken {
         kind @ JiterErrorType::WrongType { .. } => kind.to_string(),
     };
     let is = |wanted| matches!(&error.error_type, JiterErrorType::JsonError(kind) if *kind == wanted);
-    let too_deep = is(JsonErrorType::RecursionLimitExceeded);
-    let message = if too_deep {
-        String::from("nested too deeply to read")
+    let why = if is(JsonErrorType::RecursionLimitExceeded) {
+        Why::TooDeep
     } else if is(JsonErrorType::NumberOutOfRange) {
+        Why::TooLong
+    } else {
+        Why::Syntax
+    };
+    let message = if why == Why::TooDeep {
+        String::from("nested too deeply to read")
+    } else if why == Why::TooLong {
         String::from("a number with too many digits")
     } else if let Some(inside) = kind.strip_prefix("EOF while parsing ") {
         format!("the document ends inside {inside}")
@@ -232,5 +249,5 @@ fn broken(error: &JiterError) -> Broken {
         let mut letters = kind.chars();
         letters.next().map(char::to_lowercase).into_iter().flatten().chain(letters).collect()
     };
-    Broken { offset: error.index, message, too_deep }
+    Broken { offset: error.index, message, why }
 }
