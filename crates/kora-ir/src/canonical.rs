@@ -1,5 +1,6 @@
 //! Canonical JSON (RFC 8785): one text for equal values, so that a digest speaks of the value.
 
+use std::cmp::Ordering;
 use std::io::Write as _;
 
 use serde_json::{Map, Number, Value};
@@ -37,20 +38,25 @@ pub fn write_string(text: &str, out: &mut Vec<u8>) {
 
 fn write_number(number: &Number, out: &mut Vec<u8>) {
     if number.is_f64() {
-        let float = number.as_f64().unwrap_or_default();
-        // ECMAScript writes a negative zero as `0`.
-        out.extend_from_slice(ryu_js::Buffer::new().format(float).as_bytes());
+        write_float(number.as_f64().unwrap_or_default(), out);
     } else {
         let _ = write!(out, "{number}");
     }
 }
 
+/// Appends a finite double as ECMAScript writes it; a negative zero is `0`.
+pub(crate) fn write_float(float: f64, out: &mut Vec<u8>) {
+    out.extend_from_slice(ryu_js::Buffer::new().format(float).as_bytes());
+}
+
+/// The order of names: by UTF-16 code units. For ASCII names that is byte order.
+pub(crate) fn by_utf16(a: &str, b: &str) -> Ordering {
+    if a.is_ascii() && b.is_ascii() { a.cmp(b) } else { a.encode_utf16().cmp(b.encode_utf16()) }
+}
+
 fn write_object(fields: &Map<String, Value>, out: &mut Vec<u8>) {
     let mut sorted: Vec<(&String, &Value)> = fields.iter().collect();
-    // By UTF-16 code units; for ASCII names that is byte order.
-    sorted.sort_unstable_by(|(a, _), (b, _)| {
-        if a.is_ascii() && b.is_ascii() { a.cmp(b) } else { a.encode_utf16().cmp(b.encode_utf16()) }
-    });
+    sorted.sort_unstable_by(|(a, _), (b, _)| by_utf16(a, b));
     out.push(b'{');
     for (index, (name, value)) in sorted.into_iter().enumerate() {
         if index > 0 {

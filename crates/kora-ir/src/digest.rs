@@ -1,11 +1,16 @@
 //! The canonical digest of a graph as KORA wrote it (I1).
 
+use std::borrow::Cow;
+use std::ops::Range;
+
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use crate::{GraphDigest, write_canonical};
+use crate::canonical::{by_utf16, write_float};
+use crate::read::{Json, Kind, Read};
+use crate::{GraphDigest, write_canonical, write_string};
 
-/// Canonical JSON (RFC 8785).
+/// Canonical JSON (RFC 8785) of a value.
 pub(crate) fn canonical(value: &Value) -> Vec<u8> {
     let mut text = Vec::new();
     write_canonical(value, &mut text);
@@ -14,7 +19,137 @@ pub(crate) fn canonical(value: &Value) -> Vec<u8> {
 
 /// The digest of a document that was read without violations.
 pub(crate) fn of_source(source: &str) -> GraphDigest {
-    // Not reached with text that is not JSON: the reader accepted it.
-    let document: Value = serde_json::from_str(source).unwrap_or(Value::Null);
-    GraphDigest(Sha256::digest(canonical(&document)).into())
+    let mut writer =
+        Writer { json: Json::new(source), out: Vec::with_capacity(source.len()), sorted: Vec::new() };
+    // Not reached with text that is not JSON, or nested beyond what was read: the reader accepted it.
+    if writer.value().is_err() {
+        writer.out.clear();
+    }
+    GraphDigest(Sha256::digest(&writer.out).into())
+}
+
+/// Writes canonical JSON straight from the text: a tree in between would cost more than everything else.
+struct Writer<'s> {
+    json: Json<'s>,
+    out: Vec<u8>,
+    sorted: Vec<u8>,
+}
+
+impl<'s> Writer<'s> {
+    fn value(&mut self) -> Read<()> {
+        match self.json.peek()? {
+            Kind::Null => {
+                self.json.null()?;
+                self.out.extend_from_slice(b"null");
+            }
+            Kind::Bool => {
+                let truth: &[u8] = if self.json.bool()? { b"true" } else { b"false" };
+                self.out.extend_from_slice(truth);
+            }
+            Kind::Number => {
+                let text = self.json.number()?;
+                if text != "-0" && text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-') {
+                    // Within ±(2^53 - 1), and without leading zeros: already canonical.
+                    self.out.extend_from_slice(text.as_bytes());
+                } else {
+                    write_float(text.parse().unwrap_or_default(), &mut self.out);
+                }
+            }
+            Kind::String => {
+                let text = self.json.string()?;
+                write_string(&text, &mut self.out);
+            }
+            Kind::Array => {
+                self.out.push(b'[');
+                let mut more = self.json.enter_array()?;
+                while more {
+                    self.value()?;
+                    more = self.json.next_element()?;
+                    if more {
+                        self.out.push(b',');
+                    }
+                }
+                self.out.push(b']');
+            }
+            Kind::Object => self.object()?,
+        }
+        Ok(())
+    }
+
+    /// Writes the fields as they come, and puts them in order after.
+    fn object(&mut self) -> Read<()> {
+        self.out.push(b'{');
+        let start = self.out.len();
+        let mut fields: Vec<(Cow<'s, str>, Range<usize>)> = Vec::new();
+        let mut in_order = true;
+        let mut key = self.json.enter_object()?;
+        while let Some(name) = key {
+            if let Some((last, _)) = fields.last() {
+                in_order &= by_utf16(last, &name.text).is_lt();
+                self.out.push(b',');
+            }
+            let from = self.out.len();
+            write_string(&name.text, &mut self.out);
+            self.out.push(b':');
+            self.value()?;
+            fields.push((name.text, from..self.out.len()));
+            key = self.json.next_key()?;
+        }
+        if !in_order {
+            fields.sort_unstable_by(|(a, _), (b, _)| by_utf16(a, b));
+            self.sorted.clear();
+            for (nth, (_, range)) in fields.iter().enumerate() {
+                if nth > 0 {
+                    self.sorted.push(b',');
+                }
+                self.sorted.extend_from_slice(&self.out[range.clone()]);
+            }
+            self.out.truncate(start);
+            self.out.extend_from_slice(&self.sorted);
+        }
+        self.out.push(b'}');
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+
+    fn value() -> impl Strategy<Value = Value> {
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            (-9_007_199_254_740_991_i64..=9_007_199_254_740_991).prop_map(Value::from),
+            any::<f64>().prop_filter("finite", |number| number.is_finite()).prop_map(Value::from),
+            any::<String>().prop_map(Value::from),
+        ];
+        leaf.prop_recursive(4, 40, 6, |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..6).prop_map(Value::from),
+                prop::collection::btree_map(any::<String>(), inner, 0..6)
+                    .prop_map(|fields| fields.into_iter().rev().collect()),
+            ]
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn text_and_value_have_one_canonical_form(value in value()) {
+            let digest = GraphDigest(Sha256::digest(canonical(&value)).into());
+            prop_assert_eq!(of_source(&value.to_string()), digest);
+            prop_assert_eq!(of_source(&serde_json::to_string_pretty(&value).unwrap()), digest);
+        }
+    }
+
+    #[test]
+    fn escapes_and_ways_to_write_a_number_do_not_count() {
+        let one = of_source(r#"{"b": [1e2, -0, 1.50], "\u0061": "\u00e9\/"}"#);
+        let other = of_source("{\"a\":\"é/\",\"b\":[100,0,1.5]}");
+        assert_eq!(one, other);
+        assert_eq!(canonical(&json!({"b": [100.0, -0.0]})), b"{\"b\":[100,0]}");
+    }
 }
