@@ -45,10 +45,10 @@ pub(crate) fn run(args: &Args) -> Result<Exit, CommandError> {
     let mut in_order = 0;
     for path in &args.graphs {
         let checked = Checked::new(path, &limits, backend.as_ref());
-        match checked.exit() {
-            Exit::Success => in_order += 1,
-            worse if exit == Exit::Success => exit = worse,
-            _ => {}
+        let found = checked.exit();
+        in_order += usize::from(found == Exit::Success);
+        if exit == Exit::Success {
+            exit = found;
         }
         if args.json {
             documents.push(checked.document(args.order));

@@ -125,5 +125,9 @@ mod tests {
             .map(|line| line.split_whitespace().next().unwrap_or_default().parse().unwrap())
             .collect();
         assert_eq!(rows, codes);
+        let guide = include_str!("../../../docs/guides/run-a-graph.md");
+        for code in codes {
+            assert!(guide.contains(&format!("\n| {code} | ")), "the guide does not tell {code}");
+        }
     }
 }

@@ -19,7 +19,7 @@ use uuid::Uuid;
 
 use self::progress::Progress;
 use self::saved::SavedResult;
-use self::tally::Tally;
+use self::tally::{Cancelled, Tally};
 use crate::adapters::ModelArgs;
 use crate::backend::BackendChoice;
 use crate::exit::Exit;
@@ -76,7 +76,7 @@ pub(crate) fn run(args: &Args) -> Result<Exit, CommandError> {
     let ended = runtime.block_on(execute(args, &*backend, &graph, &context));
     let exit = ended.and_then(|ended| match ended {
         Ended::Result(result) => show(args, &graph, &result, saved),
-        Ended::Interrupted(tally) => cancelled(args, &graph, &context, &tally),
+        Ended::Interrupted(cancelled) => tell_cancelled(args, &context, &cancelled),
     });
     // Not waited for: an operation that hangs must not hang the exit.
     runtime.shutdown_background();
@@ -85,7 +85,7 @@ pub(crate) fn run(args: &Args) -> Result<Exit, CommandError> {
 
 enum Ended {
     Result(Box<ExecutionResult>),
-    Interrupted(Arc<Tally>),
+    Interrupted(Cancelled),
 }
 
 async fn execute(
@@ -97,13 +97,17 @@ async fn execute(
     let tally = Arc::new(Tally::new(graph.tasks().len()));
     let progress = (!args.json && !args.quiet && screen::shows_progress())
         .then(|| Progress::start(Arc::clone(&tally), graph));
-    let interrupted = interrupt::listen();
+    // Taken while the run is still there: what is stopped by dropping it no longer counts as under way.
+    let interrupted = async {
+        interrupt::listen().await;
+        tally.cancelled(graph)
+    };
     let observer: Arc<Tally> = Arc::clone(&tally);
     let run = backend.execute_streaming(graph, context, observer);
     let ended = tokio::select! {
         result = run => result.map(|result| Ended::Result(Box::new(result))).map_err(CommandError::from),
         // The run's future is dropped here, and that cancels it (S13).
-        () = interrupted => Ok(Ended::Interrupted(tally)),
+        cancelled = interrupted => Ok(Ended::Interrupted(cancelled)),
         () = progress::draw(progress.as_ref()) => unreachable!("drawing goes on until the run is over"),
     };
     drop(progress);
@@ -138,13 +142,11 @@ fn show(
     Ok(result.failure.as_ref().map_or(Exit::Success, |failure| Exit::Failed(failure.error_type)))
 }
 
-fn cancelled(
+fn tell_cancelled(
     args: &Args,
-    graph: &CheckedGraph,
     context: &ExecutionContext,
-    tally: &Tally,
+    cancelled: &Cancelled,
 ) -> Result<Exit, CommandError> {
-    let cancelled = tally.cancelled(graph);
     if args.json {
         screen::print_json(&serde_json::json!({
             "error_type": "CANCELLED",

@@ -14,60 +14,37 @@ use models::{ModelRouter, Script, ScriptedAdapter};
 use serde_json::{Value, json};
 
 /// The folder of all fixtures.
-pub fn root() -> PathBuf {
+pub(crate) fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures")
 }
 
 /// One graph with what belongs to it.
 #[derive(Clone, Debug)]
-pub struct Fixture {
+pub(crate) struct Fixture {
     /// `folder/name`.
-    pub name: String,
-    graph: PathBuf,
+    pub(crate) name: String,
 }
 
 impl Fixture {
     /// The fixture `folder/name`.
-    pub fn named(name: &str) -> Self {
-        Self { name: name.to_owned(), graph: root().join(format!("{name}.json")) }
+    pub(crate) fn named(name: &str) -> Self {
+        Self { name: name.to_owned() }
     }
 
-    /// All fixtures of a folder, in the order of their names.
-    pub fn all_in(folder: &str) -> Vec<Self> {
-        let files = std::fs::read_dir(root().join(folder)).unwrap();
-        let mut names: Vec<String> = files
-            .filter_map(|file| file.unwrap().file_name().to_str()?.strip_suffix(".json").map(str::to_owned))
-            .filter(|name| !name.ends_with(".expected") && !name.ends_with(".script"))
-            .collect();
-        names.sort();
-        names.iter().map(|name| Self::named(&format!("{folder}/{name}"))).collect()
-    }
-
-    /// The file of the graph.
-    pub fn graph_path(&self) -> &Path {
-        &self.graph
-    }
-
-    /// The file that says what a run of it means.
-    pub fn expected_path(&self) -> PathBuf {
-        self.graph
-            .with_file_name(format!("{}.expected.json", self.graph.file_stem().unwrap().to_str().unwrap()))
-    }
-
-    /// The file of the stand-in's script, if there is one.
-    pub fn script_path(&self) -> Option<PathBuf> {
-        let name = format!("{}.script.json", self.graph.file_stem().unwrap().to_str().unwrap());
-        Some(self.graph.with_file_name(name)).filter(|path| path.exists())
+    /// A file beside the graph: `expected`, or `script` of the stand-in that answers its model tasks.
+    pub(crate) fn beside(&self, what: &str) -> PathBuf {
+        root().join(format!("{}.{what}.json", self.name))
     }
 
     /// Reads, checks and runs the graph.
-    pub fn run(&self, max_concurrency: u32) -> Outcome {
-        let source = std::fs::read(&self.graph).unwrap();
+    pub(crate) fn run(&self, max_concurrency: u32) -> Outcome {
+        let source = std::fs::read(root().join(format!("{}.json", self.name))).unwrap();
         let graph = match CheckedGraph::parse_bytes(&source, &Limits::default()) {
             Ok(graph) => graph,
             Err(invalid) => return Outcome::Refused(Refusal::InvalidGraph(invalid)),
         };
-        let adapter = self.script_path().map(|path| {
+        let script = Some(self.beside("script")).filter(|path| path.exists());
+        let adapter = script.map(|path| {
             let script: Script = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
             Arc::new(ScriptedAdapter::new(script))
         });
@@ -98,7 +75,7 @@ impl Fixture {
 
 /// What came of a fixture.
 #[derive(Debug)]
-pub enum Outcome {
+pub(crate) enum Outcome {
     /// A result, failed or not.
     Ran {
         /// As checked.
@@ -114,7 +91,7 @@ pub enum Outcome {
 
 impl Outcome {
     /// What must be the same on every run: all but times and names of runs.
-    pub fn meaning(&self) -> Value {
+    pub(crate) fn meaning(&self) -> Value {
         match self {
             Self::Ran { result, .. } => meaning_of_result(result),
             Self::Refused(refusal) => json!({"refused": meaning_of_refusal(refusal)}),
