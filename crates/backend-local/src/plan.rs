@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use backend_api::UnmetCapability;
-use kora_ir::{CheckedGraph, Task, TaskIndex, Work};
+use kora_ir::{CheckedGraph, Task, TaskIndex, Work, write_canonical};
 use models::Route;
-use operations::{OperationError, PreparedOperation};
+use operations::PreparedOperation;
 use rustc_hash::FxHashMap;
 
 use crate::LocalConfig;
@@ -27,23 +27,30 @@ enum Doer {
 impl Plan {
     /// Finds everything that the graph needs, or says all that is missing.
     pub(crate) fn new(graph: &CheckedGraph, config: &LocalConfig) -> Result<Self, Vec<UnmetCapability>> {
-        let mut prepared: FxHashMap<(Arc<str>, String), Result<Doer, String>> = FxHashMap::default();
+        // Most tasks of a large graph do the same with other inputs: that is prepared once.
+        let mut prepared: FxHashMap<Box<[u8]>, Result<Doer, String>> = FxHashMap::default();
+        let mut key = Vec::new();
         let mut unmet = Vec::new();
         let mut doers = Vec::with_capacity(graph.tasks().len());
         for task in graph.tasks() {
             let doer = match &task.work {
-                // Most tasks of a large graph do the same with other inputs: prepare it once.
                 Work::Operation(operation) => {
                     let args = operation.args.document(graph);
-                    let key = (Arc::clone(&operation.operation), args.to_string());
-                    prepared
-                        .entry(key)
-                        .or_insert_with(|| {
-                            let prepared = config.operations.prepare(&operation.operation, &args);
-                            prepared.map(Doer::Operation).map_err(|error: OperationError| error.to_string())
-                        })
-                        .clone()
-                        .map_err(|error| beyond(task, "operations", &operation.operation, error))
+                    key.clear();
+                    key.extend_from_slice(operation.operation.as_bytes());
+                    // No name holds a line break, so no name and arguments read like others.
+                    key.push(b'\n');
+                    write_canonical(&args, &mut key);
+                    let doer = match prepared.get(&key[..]) {
+                        Some(doer) => doer.clone(),
+                        None => {
+                            let doer = config.operations.prepare(&operation.operation, &args);
+                            let doer = doer.map(Doer::Operation).map_err(|error| error.to_string());
+                            prepared.insert(key.as_slice().into(), doer.clone());
+                            doer
+                        }
+                    };
+                    doer.map_err(|error| beyond(task, "operations", &operation.operation, error))
                 }
                 Work::Model(call) => config
                     .models

@@ -32,6 +32,13 @@ pub fn write_canonical(value: &Value, out: &mut Vec<u8>) {
 
 /// Appends the canonical text of a string, quotes included.
 pub fn write_string(text: &str, out: &mut Vec<u8>) {
+    // Most names and words need no escape.
+    if text.bytes().all(|byte| matches!(byte, b' '..=b'~') && byte != b'"' && byte != b'\\') {
+        out.push(b'"');
+        out.extend_from_slice(text.as_bytes());
+        out.push(b'"');
+        return;
+    }
     // serde_json escapes exactly what RFC 8785 §3.2.2.2 wants escaped, in the same way. A `Vec` never fails to write.
     let _ = serde_json::to_writer(out, text);
 }

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use thiserror::Error;
 
-use crate::{CheckedGraph, TaskIndex, ValidatedOutput};
+use crate::{CheckedGraph, TaskIndex, ValidatedOutput, pointer};
 
 /// A payload with places to fill from dependencies' outputs.
 ///
@@ -58,7 +58,7 @@ impl Template {
     /// # Errors
     ///
     /// [`UnresolvedReference`] if an output has nothing at a pointer, or if all of them together would be larger than
-    /// [`Limits::max_input_bytes`](crate::Limits::max_input_bytes): found out before anything is copied (I8).
+    /// [`Limits::max_input_bytes`](crate::Limits::max_input_bytes): each is counted before it is copied (I8).
     pub fn resolve<'o>(
         &self,
         output_of: impl Fn(TaskIndex) -> Option<&'o ValidatedOutput>,
@@ -70,9 +70,8 @@ impl Template {
                 .map(ValidatedOutput::shared)
                 .ok_or_else(|| unresolved(*from, pointer, UnresolvedReason::Nothing)),
             node @ (Node::Reference { .. } | Node::Array(_) | Node::Object(_)) => {
-                let mut left = self.max_bytes;
-                measure(node, &output_of, &mut left, self.max_bytes)?;
-                fill(node, &output_of).map(Arc::new)
+                let mut filling = Filling { output_of, left: self.max_bytes, max_bytes: self.max_bytes };
+                filling.fill(node).map(Arc::new)
             }
         }
     }
@@ -105,32 +104,6 @@ fn unresolved(from: TaskIndex, pointer: &str, reason: UnresolvedReason) -> Unres
     UnresolvedReference { from, pointer: pointer.to_owned(), reason }
 }
 
-/// Takes the size of every referenced value off `left`.
-fn measure<'o>(
-    node: &Node,
-    output_of: &impl Fn(TaskIndex) -> Option<&'o ValidatedOutput>,
-    left: &mut usize,
-    max_bytes: usize,
-) -> Result<(), UnresolvedReference> {
-    match node {
-        Node::Fixed(_) => Ok(()),
-        Node::Reference { from, pointer } => {
-            let value = output_of(*from)
-                .and_then(|output| output.value().pointer(pointer))
-                .ok_or_else(|| unresolved(*from, pointer, UnresolvedReason::Nothing))?;
-            if take_bytes(value, left) {
-                Ok(())
-            } else {
-                Err(unresolved(*from, pointer, UnresolvedReason::TooLarge { max_bytes }))
-            }
-        }
-        Node::Array(items) => items.iter().try_for_each(|item| measure(item, output_of, left, max_bytes)),
-        Node::Object(fields) => {
-            fields.iter().try_for_each(|(_, field)| measure(field, output_of, left, max_bytes))
-        }
-    }
-}
-
 /// Takes the size of a value off `left`, strings as if nothing in them were escaped; whether that much was left.
 fn take_bytes(value: &Value, left: &mut usize) -> bool {
     let bytes = match value {
@@ -152,26 +125,45 @@ fn take_bytes(value: &Value, left: &mut usize) -> bool {
     }
 }
 
-fn fill<'o>(
-    node: &Node,
-    output_of: &impl Fn(TaskIndex) -> Option<&'o ValidatedOutput>,
-) -> Result<Value, UnresolvedReference> {
-    Ok(match node {
-        Node::Fixed(value) => Value::clone(value),
-        Node::Reference { from, pointer } => output_of(*from)
-            .and_then(|output| output.value().pointer(pointer))
-            .cloned()
-            .ok_or_else(|| unresolved(*from, pointer, UnresolvedReason::Nothing))?,
-        Node::Array(items) => {
-            Value::Array(items.iter().map(|item| fill(item, output_of)).collect::<Result<_, _>>()?)
+/// One payload on its way from a template to a value.
+struct Filling<F> {
+    output_of: F,
+    /// Bytes that references may still bring in.
+    left: usize,
+    max_bytes: usize,
+}
+
+impl<'o, F: Fn(TaskIndex) -> Option<&'o ValidatedOutput>> Filling<F> {
+    fn fill(&mut self, node: &Node) -> Result<Value, UnresolvedReference> {
+        match node {
+            Node::Fixed(value) => Ok(Value::clone(value)),
+            Node::Reference { from, pointer } => {
+                let value = (self.output_of)(*from)
+                    .and_then(|output| pointer::follow(output.value(), pointer))
+                    .ok_or_else(|| unresolved(*from, pointer, UnresolvedReason::Nothing))?;
+                // Counted before it is copied.
+                if !take_bytes(value, &mut self.left) {
+                    let reason = UnresolvedReason::TooLarge { max_bytes: self.max_bytes };
+                    return Err(unresolved(*from, pointer, reason));
+                }
+                Ok(value.clone())
+            }
+            Node::Array(items) => {
+                let mut array = Vec::with_capacity(items.len());
+                for item in items {
+                    array.push(self.fill(item)?);
+                }
+                Ok(Value::Array(array))
+            }
+            Node::Object(fields) => {
+                let mut object = Map::with_capacity(fields.len());
+                for (name, field) in fields {
+                    object.insert(name.to_string(), self.fill(field)?);
+                }
+                Ok(Value::Object(object))
+            }
         }
-        Node::Object(fields) => Value::Object(
-            fields
-                .iter()
-                .map(|(name, node)| Ok((name.to_string(), fill(node, output_of)?)))
-                .collect::<Result<_, _>>()?,
-        ),
-    })
+    }
 }
 
 /// A reference that cannot be replaced by what it points to.

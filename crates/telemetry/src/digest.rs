@@ -14,10 +14,11 @@ use crate::{TaskRecord, TaskStatus, TelemetryBundle, ValidationStatus};
 ///
 /// ```json
 /// {"graph": "sha256:…", "tasks": [{"escalated_to": "…", "failure": {"breach": "…", "error_type": "…"},
-///  "id": "…", "output": …, "stages": ["…"], "status": "…", "validation": "…"}]}
+///  "id": "…", "output": …, "stages": "12357", "status": "…", "validation": "…"}]}
 /// ```
 ///
-/// with every task in canonical order and absent members left out, so that any language can compute it.
+/// with every task in canonical order and absent members left out, so that any language can compute it. A stage is
+/// written as its place in KORA's list of eight, counted from 1: the words would be half of what is hashed.
 #[derive(Clone, Copy, Eq, Hash, PartialEq)]
 pub struct SemanticDigest([u8; 32]);
 
@@ -74,13 +75,9 @@ fn write_task(record: &TaskRecord, output: Option<&ValidatedOutput>, text: &mut 
         text.extend_from_slice(b",\"output\":");
         write_canonical(output.value(), text);
     }
-    text.extend_from_slice(b",\"stages\":[");
-    for (index, stage) in record.stages.iter().enumerate() {
-        text.extend_from_slice(if index == 0 { b"\"" } else { b",\"" });
-        text.extend_from_slice(stage.as_str().as_bytes());
-        text.push(b'"');
-    }
-    text.extend_from_slice(b"],\"status\":\"");
+    text.extend_from_slice(b",\"stages\":\"");
+    text.extend(record.stages.iter().map(|&stage| b'1' + stage as u8));
+    text.extend_from_slice(b"\",\"status\":\"");
     text.extend_from_slice(match record.status {
         TaskStatus::Success => b"success".as_slice(),
         TaskStatus::Failed => b"failed",
