@@ -48,7 +48,7 @@ impl<'d> Diagnosis<'d> {
                 }
             }
         }
-        let mut help = violation.help.clone();
+        let mut help = violation.help.as_deref().map(screen::visible);
         if !elsewhere.is_empty() {
             let more = elsewhere.len().saturating_sub(MAX_RELATED);
             elsewhere.truncate(MAX_RELATED);
@@ -60,7 +60,7 @@ impl<'d> Diagnosis<'d> {
             document,
             severity: Severity::Error,
             code: violation.code.to_string(),
-            message: violation.message.clone(),
+            message: screen::visible(&violation.message),
             help,
             labels,
         }
@@ -77,7 +77,7 @@ impl<'d> Diagnosis<'d> {
                 .ok()
                 .and_then(|code| code.as_str().map(str::to_owned))
                 .unwrap_or_default(),
-            message: warning.message.clone(),
+            message: screen::visible(&warning.message),
             help: None,
             labels: labels.collect(),
         }
@@ -97,7 +97,7 @@ impl<'d> Diagnosis<'d> {
             document,
             severity: Severity::Error,
             code: format!("beyond-capabilities ({capability})"),
-            message,
+            message: screen::visible(&message),
             help: None,
             labels: labels.into_iter().collect(),
         }
@@ -141,7 +141,7 @@ fn primary(document: &Document, span: Span, name: String) -> LabeledSpan {
 }
 
 fn place_name(pointer: &str) -> String {
-    if pointer.is_empty() { String::from("the document") } else { pointer.to_owned() }
+    if pointer.is_empty() { String::from("the document") } else { screen::visible(pointer) }
 }
 
 impl fmt::Display for Diagnosis<'_> {

@@ -2,8 +2,12 @@
 
 use miette::{MietteError, MietteSpanContents, SourceCode, SourceSpan, SpanContents};
 
-/// Bytes of an excerpt before the place that it shows, and after it. Graphs written by programs are one long line.
-const MAX_AROUND: usize = 240;
+use crate::screen;
+
+/// Bytes of a line that is shown whole. Graphs written by programs are one long line.
+const MAX_LINE: usize = 200;
+/// Bytes shown of a longer line before a place, and after it.
+const AROUND: usize = 48;
 
 /// A named text.
 #[derive(Debug)]
@@ -17,33 +21,41 @@ pub(crate) struct Document {
 impl Document {
     /// A text and where it came from. What follows the first byte that is no UTF-8 is left out.
     pub(crate) fn new(name: String, bytes: Vec<u8>) -> Self {
-        let text = String::from_utf8(bytes).unwrap_or_else(|error| {
+        let mut text = String::from_utf8(bytes).unwrap_or_else(|error| {
             let sound = error.utf8_error().valid_up_to();
             let mut bytes = error.into_bytes();
             bytes.truncate(sound);
             String::from_utf8(bytes).unwrap_or_default()
         });
+        if text.contains(screen::is_hidden) {
+            // Of the same length, so that every place stays where it is.
+            text = text.chars().fold(String::with_capacity(text.len()), |mut text, char| {
+                match char {
+                    '\n' | '\r' | '\t' => text.push(char),
+                    hidden if screen::is_hidden(hidden) => {
+                        text.extend(std::iter::repeat_n('?', hidden.len_utf8()))
+                    }
+                    shown => text.push(shown),
+                }
+                text
+            });
+        }
         let lines = std::iter::once(0)
             .chain(text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n').map(|(at, _)| at + 1))
             .collect();
         Self { name, text, lines }
     }
 
-    /// The line of a byte, counted from 1.
-    pub(crate) fn line(&self, offset: usize) -> usize {
-        self.line_of(offset) + 1
-    }
-
     /// Whether two places can be shown in one excerpt.
     pub(crate) fn are_near(&self, a: usize, b: usize) -> bool {
-        self.line_of(a) != self.line_of(b) || a.abs_diff(b) <= MAX_AROUND
+        self.line_of(a) != self.line_of(b) || a.abs_diff(b) <= AROUND
     }
 
     /// A place to underline: what of `length` bytes at `offset` stands on the first line, and not too much of it.
     pub(crate) fn place(&self, offset: usize, length: usize) -> SourceSpan {
         let offset = self.boundary(offset);
         let mut end = offset.saturating_add(length).min(self.line_end(self.line_of(offset)));
-        end = self.boundary(end.min(offset + MAX_AROUND / 2)).max(offset);
+        end = self.boundary(end.min(offset + MAX_LINE / 2)).max(offset);
         (offset, end - offset).into()
     }
 
@@ -54,6 +66,10 @@ impl Document {
     fn line_end(&self, line: usize) -> usize {
         let end = self.lines.get(line + 1).map_or(self.text.len(), |next| next - 1);
         if end > 0 && self.text.as_bytes().get(end - 1) == Some(&b'\r') { end - 1 } else { end }
+    }
+
+    fn is_short(&self, line: usize) -> bool {
+        self.line_end(line).saturating_sub(self.lines[line]) <= MAX_LINE
     }
 
     /// The last place up to `offset` where a character starts.
@@ -75,10 +91,27 @@ impl SourceCode for Document {
             return Err(MietteError::OutOfBounds);
         }
         let (first, last) = (self.line_of(from), self.line_of(to));
-        let start = if before == 0 { from } else { self.lines[first.saturating_sub(before)] };
-        let start = self.boundary(start.max(from.saturating_sub(MAX_AROUND)));
-        let end = self.line_end((last + after).min(self.lines.len() - 1)).max(to);
-        let end = self.boundary(end.min(to + MAX_AROUND)).max(start);
+        // Lines around it are shown as far as they and it are short.
+        let (mut top, mut bottom) = (first, last);
+        while top > 0 && first - top < before && self.is_short(top) && self.is_short(top - 1) {
+            top -= 1;
+        }
+        while bottom + 1 < self.lines.len()
+            && bottom - last < after
+            && self.is_short(bottom)
+            && self.is_short(bottom + 1)
+        {
+            bottom += 1;
+        }
+        let start = match before {
+            0 => from,
+            _ if self.is_short(first) => self.lines[top],
+            _ => self.lines[first].max(from.saturating_sub(AROUND)),
+        };
+        let end = self.line_end(bottom).max(to);
+        let end = if self.is_short(last) { end } else { end.min(to + AROUND) };
+        let start = self.boundary(start);
+        let end = self.boundary(end).max(start);
         let line = self.line_of(start);
         let column = self.text[self.lines[line]..start].chars().count();
         Ok(Box::new(MietteSpanContents::new_named(
@@ -113,8 +146,21 @@ mod tests {
     fn an_endless_line_is_shown_in_part() {
         let text = "é".repeat(10_000);
         let (shown, line, column) = window(&text, 5_000, 2);
-        assert!(shown.len() <= 2 * MAX_AROUND + 4, "{}", shown.len());
-        assert_eq!((line, column), (0, 2_380));
+        assert!(shown.len() <= 2 * AROUND + 4, "{}", shown.len());
+        assert_eq!((line, column), (0, 2_476));
+    }
+
+    #[test]
+    fn an_endless_line_beside_a_short_one_is_left_out() {
+        let long = "x".repeat(10_000);
+        assert_eq!(window(&format!("{long}\nab\nc"), 10_001, 2).0, "ab\nc");
+        assert_eq!(window(&format!("a\nb\n{long}"), 2, 1).0, "a\nb");
+    }
+
+    #[test]
+    fn what_would_command_a_terminal_is_shown_as_question_marks() {
+        let document = Document::new(String::new(), "a\u{1b}[2J\u{9b}\u{202e}\tb\n\0".into());
+        assert_eq!(document.text, "a?[2J?????\tb\n?");
     }
 
     #[test]

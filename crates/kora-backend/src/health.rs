@@ -54,7 +54,7 @@ fn said(status: &BackendStatus) -> String {
     let mut text = format!("{style}{word}{style:#}  version {}", status.backend_version);
     let _ = write!(text, ", up to {} tasks at once", capacity.max_concurrency);
     if let Some(load) = capacity.cpu_load {
-        let _ = write!(text, ", processors {:.0} % busy", load * 100.0);
+        let _ = write!(text, ", a load of {load:.2} on each processor");
     }
     if let Some(bytes) = capacity.free_memory_bytes {
         let _ = write!(text, ", {} MiB of memory free", bytes >> 20);

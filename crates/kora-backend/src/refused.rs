@@ -104,7 +104,8 @@ impl CommandError {
 
     /// Tells it to whoever asked: people on standard error, programs as JSON on standard output.
     pub(crate) fn report(&self, json: bool) {
-        if json {
+        // Where nothing can be written, there is no use in writing that.
+        if json && !matches!(self, Self::Output(_)) {
             // Whoever cannot be told gets the exit code.
             let _ = screen::print_json(&self.document());
             return;
@@ -116,7 +117,7 @@ impl CommandError {
                     let mut said =
                         format!("{BAD}error{BAD:#}{STRONG}: beyond this backend's capabilities{STRONG:#}\n");
                     for unmet in unmet {
-                        said += &format!("  {}\n", in_words(unmet));
+                        said += &format!("  {}\n", screen::visible(&in_words(unmet)));
                     }
                     said + "\n`kora-backend capabilities` tells what there is, `kora-backend models` who answers\n"
                 }
@@ -137,7 +138,7 @@ impl CommandError {
     }
 
     fn said(&self) -> String {
-        format!("{BAD}error{BAD:#}{STRONG}: {}{STRONG:#}\n", self.in_one_line())
+        format!("{BAD}error{BAD:#}{STRONG}: {}{STRONG:#}\n", screen::visible(&self.in_one_line()))
     }
 
     /// The error and its causes.

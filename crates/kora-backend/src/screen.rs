@@ -72,6 +72,17 @@ pub(crate) enum Stream {
     Err,
 }
 
+/// Whether a character is not seen but does something: commands of terminals, changes of direction.
+pub(crate) fn is_hidden(char: char) -> bool {
+    char.is_control()
+        || matches!(char, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// What a message holds of others' words, with nothing hidden in it.
+pub(crate) fn visible(text: &str) -> String {
+    text.chars().map(|char| if is_hidden(char) && char != '\n' { '?' } else { char }).collect()
+}
+
 /// A number of things: `1 task`, `2 tasks`.
 pub(crate) fn counted(count: impl TryInto<u64>, what: &str) -> String {
     let count: u64 = count.try_into().unwrap_or(u64::MAX);

@@ -234,6 +234,16 @@ fn files_that_are_no_graphs_are_told_for_what_they_are() {
 }
 
 #[test]
+fn no_graph_commands_the_terminal() {
+    let graph = b"{\"kora_version\": \"1.0.0\", \"\\u001b[2J\\u009b\": 1, \"tasks\": [\"\x1b[2J\xc2\x9b\"]}";
+    for output in [with_stdin(&["check", "-"], graph), with_stdin(&["run", "-"], graph)] {
+        let said = out(&output) + &err(&output);
+        assert!(said.contains("?[2J"), "{said}");
+        assert!(!said.contains(['\u{1b}', '\u{9b}']), "{said:?}");
+    }
+}
+
+#[test]
 fn check_shows_everything_that_is_wrong_where_it_stands() {
     let graph = r#"{
   "kora_version": "1.0.0",

@@ -9,7 +9,7 @@ use super::finding::{Checked, Found, tasks_by_type};
 use crate::diagnosis::{self, Diagnosis};
 use crate::document::Document;
 use crate::refused::{CommandError, in_words};
-use crate::screen::{BAD, FAINT, GOOD, ODD, STRONG, Stream, counted};
+use crate::screen::{self, BAD, FAINT, GOOD, ODD, STRONG, Stream, counted};
 use crate::task_place;
 
 /// One graph.
@@ -21,7 +21,7 @@ pub(super) fn graph(checked: &Checked, order: bool) -> String {
             let shown = diagnosis::violations(refused, Stream::Out);
             format!("{shown}{BAD}invalid{BAD:#}  {STRONG}{name}{STRONG:#}: {}\n", counted(count, "violation"))
         }
-        Found::Error(error) => format!("{BAD}error{BAD:#}: {}\n", error.in_one_line()),
+        Found::Error(error) => format!("{BAD}error{BAD:#}: {}\n", screen::visible(&error.in_one_line())),
         Found::Graph { graph, unmet } => valid(name, graph, unmet, order),
     }
 }

@@ -8,8 +8,7 @@ use kora_ir::CheckedGraph;
 use telemetry::{SkipReason, TaskRecord, TaskStatus, ValidationStatus};
 
 use super::mending;
-use crate::document::Document;
-use crate::screen::{BAD, FAINT, GOOD, ODD, STRONG, counted};
+use crate::screen::{self, BAD, FAINT, GOOD, ODD, STRONG, counted};
 use crate::task_place;
 
 /// Rows of the table. Of larger graphs only what did not go as usual is shown.
@@ -36,7 +35,9 @@ impl Report<'_> {
         };
         let mut text = format!(
             "{STRONG}{}{STRONG:#}  {outcome} in {} ms  {FAINT}run {}{FAINT:#}\n\n",
-            metadata.graph_id, metadata.duration_ms, metadata.run_id
+            screen::visible(&metadata.graph_id),
+            metadata.duration_ms,
+            metadata.run_id
         );
         let records = self.result.telemetry_bundle.tasks();
         let all = records.len() <= MAX_ROWS;
@@ -65,7 +66,7 @@ impl Report<'_> {
             "\n{BAD}{}{BAD:#}{STRONG} in task `{}`{STRONG:#}\n  what   {}\n",
             failure.error_type.as_str(),
             failure.task_id,
-            failure.message
+            screen::visible(&failure.message)
         );
         if let Some(breach) = &failure.breach {
             let _ = writeln!(
@@ -79,8 +80,8 @@ impl Report<'_> {
         if let Some(index) = self.graph.index_of(failure.task_id.as_str()) {
             let place = task_place::of_task(self.graph, index);
             let line = place.map_or_else(String::new, |place| {
-                let document = Document::new(String::new(), self.graph.source().as_bytes().to_vec());
-                format!(":{}", document.line(place.offset))
+                let before = &self.graph.source().as_bytes()[..place.offset];
+                format!(":{}", before.iter().filter(|byte| **byte == b'\n').count() + 1)
             });
             let _ = writeln!(text, "  where  {}{line}  {}", self.name, self.graph.pointer(index));
         }
