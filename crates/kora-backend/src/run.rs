@@ -97,9 +97,10 @@ async fn execute(
     let tally = Arc::new(Tally::new(graph.tasks().len()));
     let progress = (!args.json && !args.quiet && screen::shows_progress())
         .then(|| Progress::start(Arc::clone(&tally), graph));
+    let first_press = interrupt::take_over().await;
     // Taken while the run is still there: what is stopped by dropping it no longer counts as under way.
     let interrupted = async {
-        interrupt::listen().await;
+        first_press.await;
         tally.cancelled(graph)
     };
     let observer: Arc<Tally> = Arc::clone(&tally);

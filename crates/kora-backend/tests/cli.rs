@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "what cannot be set up is a failed test")]
 
 use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -393,42 +394,67 @@ fn wait(child: &mut Child) -> Option<i32> {
     panic!("it hangs");
 }
 
-/// A run whose model never answers, once it has begun to wait for it.
-fn hanging(more: &[&str]) -> Child {
-    let folder = tempfile::tempdir().unwrap();
-    let (graph, script) = (folder.path().join("graph.json"), folder.path().join("script.json"));
-    let document = std::fs::read_to_string(fixtures().join("clauses/C7.4-time-cap.json")).unwrap();
-    std::fs::write(&graph, document.replace("\"max_time_ms\": 60,", "\"max_time_ms\": 600000,")).unwrap();
-    std::fs::copy(fixtures().join("clauses/C7.4-time-cap.script.json"), &script).unwrap();
-    let args = ["run", graph.to_str().unwrap(), "--scripted-model", script.to_str().unwrap()];
-    let mut child = command(&[args.as_slice(), more].concat()).spawn().unwrap();
-    // Nothing tells when it has begun; a quarter of a second is twenty times what it takes.
-    std::thread::sleep(Duration::from_millis(250));
-    assert_eq!(child.try_wait().unwrap(), None, "it waits for its model");
-    child
+/// A run that waits for a server which took its question and never answers.
+struct Hanging {
+    child: Child,
+    question: TcpStream,
+    _folder: tempfile::TempDir,
 }
 
-fn interrupt(child: &Child) {
-    kill_process(Pid::from_child(child), Signal::INT).unwrap();
+impl Hanging {
+    fn start(more: &[&str]) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let server = TcpListener::bind("127.0.0.1:0").unwrap();
+        let (graph, config) = (folder.path().join("graph.json"), folder.path().join("models.toml"));
+        let document = std::fs::read_to_string(fixtures().join("clauses/C7.4-time-cap.json")).unwrap();
+        std::fs::write(&graph, document.replace("\"max_time_ms\": 60,", "\"max_time_ms\": 600000,")).unwrap();
+        let address = server.local_addr().unwrap();
+        let server_config = format!(
+            "[[openai]]\nname = \"mute\"\nbase_url = \"http://{address}/v1\"\nmodels = [{{ id = \"m\", tier = \"small\" }}]\n"
+        );
+        std::fs::write(&config, server_config).unwrap();
+        let args = ["run", graph.to_str().unwrap(), "--config", config.to_str().unwrap()];
+        let mut child = command(&[args.as_slice(), more].concat()).spawn().unwrap();
+        server.set_nonblocking(true).unwrap();
+        let patience = Instant::now() + PATIENCE;
+        let question = loop {
+            match server.accept() {
+                Ok((question, _)) => break question,
+                Err(_) if Instant::now() < patience => std::thread::sleep(Duration::from_millis(5)),
+                Err(error) => panic!("nobody asked: {error}; it ended with {:?}", child.try_wait()),
+            }
+        };
+        question.set_nonblocking(false).unwrap();
+        question.set_read_timeout(Some(PATIENCE)).unwrap();
+        Self { child, question, _folder: folder }
+    }
+
+    fn interrupt(&mut self) {
+        assert_eq!(self.child.try_wait().unwrap(), None, "it waits for its model");
+        kill_process(Pid::from_child(&self.child), Signal::INT).unwrap();
+    }
 }
 
 #[test]
-fn ctrl_c_cancels_the_run_and_says_what_was_stopped() {
-    let mut child = hanging(&[]);
+fn ctrl_c_hangs_up_on_the_model_and_says_what_was_stopped() {
+    let mut run = Hanging::start(&[]);
     let pressed = Instant::now();
-    interrupt(&child);
-    assert_eq!(wait(&mut child), Some(130));
+    run.interrupt();
+    assert_eq!(wait(&mut run.child), Some(130));
     assert!(pressed.elapsed() < Duration::from_secs(5), "{:?}", pressed.elapsed());
+    let mut asked = Vec::new();
+    // The end of the connection: from here on nothing is spent.
+    let _ = run.question.read_to_end(&mut asked);
     let mut said = String::new();
-    child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
+    run.child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
     assert_eq!(said, "cancelled: 0 of 1 tasks had settled; stopped `answer`\n");
 }
 
 #[test]
 fn ctrl_c_as_json_says_the_same() {
-    let child = hanging(&["--json", "--run-id", "r-1"]);
-    interrupt(&child);
-    let output = child.wait_with_output().unwrap();
+    let mut run = Hanging::start(&["--json", "--run-id", "r-1"]);
+    run.interrupt();
+    let output = run.child.wait_with_output().unwrap();
     assert_eq!(code(&output), 130);
     let said = json_of(&output);
     assert_eq!((&said["error_type"], &said["details"]["run_id"]), (&json!("CANCELLED"), &json!("r-1")));
