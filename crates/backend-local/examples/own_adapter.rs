@@ -103,3 +103,11 @@ async fn main() -> Result<(), Box<dyn Error>> {
     println!("{}", serde_json::to_string_pretty(&result)?);
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn it_runs() {
+        super::main().unwrap();
+    }
+}

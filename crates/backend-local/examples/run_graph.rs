@@ -104,3 +104,11 @@ fn show(result: &ExecutionResult) {
     }
     println!("{}", result.execution_metadata.semantic_digest);
 }
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn it_runs() {
+        super::main().unwrap();
+    }
+}

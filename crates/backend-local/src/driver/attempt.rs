@@ -32,7 +32,7 @@ pub(super) async fn run(session: Arc<Session>, ask: Ask, mut stopped: oneshot::R
     let attempt = ask.attempt;
     let began = Instant::now();
     let (outcome, usage, hint) = match (session.plan.route(task), request(&session, ask)) {
-        (Some(route), Some(request)) => answer(&session, &route, request, &mut stopped).await,
+        (Some(route), Some(request)) => answer(&route, request, &mut stopped).await,
         // The plan has a route for every model task, and the engine starts only those.
         (None, _) | (_, None) => (internal("no model was planned for this task"), Usage::default(), None),
     };
@@ -81,7 +81,6 @@ fn request(session: &Session, ask: Ask) -> Option<ModelRequest> {
 
 /// The adapter's answer, cut off when its time is over or nobody wants it, with what it spent either way.
 async fn answer(
-    session: &Session,
     route: &Route,
     request: ModelRequest,
     stopped: &mut oneshot::Receiver<()>,
@@ -109,7 +108,7 @@ async fn answer(
     };
     let usage = worst_case(spent, &request);
     match reply {
-        Answer::Reply(Ok(reply)) => (admit(session, reply, &request), usage, None),
+        Answer::Reply(Ok(reply)) => (admit(reply, &request), usage, None),
         Answer::Reply(Err(error)) => {
             let hint = error.retry_after;
             (failed(error), usage, hint)
@@ -128,8 +127,7 @@ enum Answer {
 }
 
 /// Opens the reply at the gate (C11.1).
-fn admit(session: &Session, reply: RawReply, request: &ModelRequest) -> AttemptOutcome {
-    let _ = session;
+fn admit(reply: RawReply, request: &ModelRequest) -> AttemptOutcome {
     match reply.admit(&request.schema) {
         Ok(output) => AttemptOutcome::Output(output),
         Err(ReplyRejected::SchemaMismatch(mismatch)) => AttemptOutcome::SchemaMismatch(mismatch),

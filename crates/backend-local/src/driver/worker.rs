@@ -37,10 +37,9 @@ pub(super) fn work(session: &Arc<Session>, id: u64, stop: &Arc<AtomicBool>, firs
         let ended = Instant::now();
         let elapsed = ended - began;
         // What follows, up to the next start, is the engine's time and nobody's budget.
-        let outcome = match outcome {
-            AttemptOutcome::Cancelled if elapsed >= job.time_left => AttemptOutcome::TimedOut,
-            outcome => outcome,
-        };
+        // What stopped at its stop flag stopped for its time, unless there was time left.
+        let over = elapsed >= job.time_left && matches!(outcome, AttemptOutcome::Cancelled);
+        let outcome = if over { AttemptOutcome::TimedOut } else { outcome };
 
         core = session.lock();
         if !core.owns(id) {
