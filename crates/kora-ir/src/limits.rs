@@ -11,7 +11,7 @@ pub struct Limits {
     pub max_edges: usize,
     /// Dependencies of one task.
     pub max_fan_in: usize,
-    /// Levels of nested arrays and objects in a payload or schema.
+    /// Levels of nested arrays and objects in a payload, a schema or an output; more than 112 are never read.
     pub max_json_depth: usize,
     /// Bytes of one task's `input`, and of its `args`, as written; and of what the references of each bring in.
     pub max_input_bytes: usize,
