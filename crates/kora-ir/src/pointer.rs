@@ -28,17 +28,32 @@ pub(crate) fn fault(pointer: &str) -> Option<&'static str> {
     None
 }
 
-/// What the pointer points to. As [`Value::pointer`], without an allocation for each token: every reference of every
-/// task comes through here.
-pub(crate) fn follow<'v>(value: &'v Value, pointer: &str) -> Option<&'v Value> {
-    if pointer.contains('~') || !pointer.starts_with('/') {
-        return value.pointer(pointer);
+/// A pointer that is followed many times: taken apart once, so that following it allocates nothing.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct Pointer {
+    text: Box<str>,
+    tokens: Box<[Box<str>]>,
+}
+
+impl Pointer {
+    /// Takes apart a pointer without [`fault`].
+    pub(crate) fn new(text: &str) -> Self {
+        let tokens = text.split('/').skip(1).map(|token| token.replace("~1", "/").replace("~0", "~").into());
+        Self { tokens: tokens.collect(), text: text.into() }
     }
-    pointer[1..].split('/').try_fold(value, |value, token| match value {
-        Value::Object(fields) => fields.get(token),
-        Value::Array(items) => index(token).and_then(|index| items.get(index)),
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => None,
-    })
+
+    pub(crate) fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// What it points to, if anything.
+    pub(crate) fn follow<'v>(&self, value: &'v Value) -> Option<&'v Value> {
+        self.tokens.iter().try_fold(value, |value, token| match value {
+            Value::Object(fields) => fields.get(&**token),
+            Value::Array(items) => index(token).and_then(|index| items.get(index)),
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => None,
+        })
+    }
 }
 
 /// An array index as RFC 6901 writes it: digits without a leading zero.
@@ -69,11 +84,10 @@ mod tests {
             "/a/2",
             "/a~0b/c~1d",
             "/0",
-            "a",
             "/a/1/x",
         ];
         for pointer in pointers {
-            assert_eq!(follow(&value, pointer), value.pointer(pointer), "{pointer}");
+            assert_eq!(Pointer::new(pointer).follow(&value), value.pointer(pointer), "{pointer}");
         }
     }
 

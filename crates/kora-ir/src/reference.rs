@@ -5,7 +5,8 @@ use std::sync::Arc;
 use serde_json::{Map, Value, json};
 use thiserror::Error;
 
-use crate::{CheckedGraph, TaskIndex, ValidatedOutput, pointer};
+use crate::pointer::Pointer;
+use crate::{CheckedGraph, TaskIndex, ValidatedOutput};
 
 /// A payload with places to fill from dependencies' outputs.
 ///
@@ -23,7 +24,7 @@ pub(crate) enum Node {
     Fixed(Arc<Value>),
     Reference {
         from: TaskIndex,
-        pointer: Box<str>,
+        pointer: Pointer,
     },
     Array(Box<[Node]>),
     Object(Box<[(Box<str>, Node)]>),
@@ -66,7 +67,7 @@ impl Template {
         match &self.node {
             Node::Fixed(value) => Ok(Arc::clone(value)),
             // A whole output is shared, not copied.
-            Node::Reference { from, pointer } if pointer.is_empty() => output_of(*from)
+            Node::Reference { from, pointer } if pointer.as_str().is_empty() => output_of(*from)
                 .map(ValidatedOutput::shared)
                 .ok_or_else(|| unresolved(*from, pointer, UnresolvedReason::Nothing)),
             node @ (Node::Reference { .. } | Node::Array(_) | Node::Object(_)) => {
@@ -92,7 +93,9 @@ impl Node {
 fn write(node: &Node, graph: &CheckedGraph) -> Value {
     match node {
         Node::Fixed(value) => Value::clone(value),
-        Node::Reference { from, pointer } => json!({ "$from": graph.task(*from).id, "pointer": pointer }),
+        Node::Reference { from, pointer } => {
+            json!({ "$from": graph.task(*from).id, "pointer": pointer.as_str() })
+        }
         Node::Array(items) => Value::Array(items.iter().map(|item| write(item, graph)).collect()),
         Node::Object(fields) => {
             Value::Object(fields.iter().map(|(name, node)| (name.to_string(), write(node, graph))).collect())
@@ -100,8 +103,8 @@ fn write(node: &Node, graph: &CheckedGraph) -> Value {
     }
 }
 
-fn unresolved(from: TaskIndex, pointer: &str, reason: UnresolvedReason) -> UnresolvedReference {
-    UnresolvedReference { from, pointer: pointer.to_owned(), reason }
+fn unresolved(from: TaskIndex, pointer: &Pointer, reason: UnresolvedReason) -> UnresolvedReference {
+    UnresolvedReference { from, pointer: pointer.as_str().to_owned(), reason }
 }
 
 /// Takes the size of a value off `left`, strings as if nothing in them were escaped; whether that much was left.
@@ -139,7 +142,7 @@ impl<'o, F: Fn(TaskIndex) -> Option<&'o ValidatedOutput>> Filling<F> {
             Node::Fixed(value) => Ok(Value::clone(value)),
             Node::Reference { from, pointer } => {
                 let value = (self.output_of)(*from)
-                    .and_then(|output| pointer::follow(output.value(), pointer))
+                    .and_then(|output| pointer.follow(output.value()))
                     .ok_or_else(|| unresolved(*from, pointer, UnresolvedReason::Nothing))?;
                 // Counted before it is copied.
                 if !take_bytes(value, &mut self.left) {
@@ -158,7 +161,7 @@ impl<'o, F: Fn(TaskIndex) -> Option<&'o ValidatedOutput>> Filling<F> {
             Node::Object(fields) => {
                 let mut object = Map::with_capacity(fields.len());
                 for (name, field) in fields {
-                    object.insert(name.to_string(), self.fill(field)?);
+                    object.insert(String::from(&**name), self.fill(field)?);
                 }
                 Ok(Value::Object(object))
             }
@@ -204,7 +207,7 @@ mod tests {
     fn references_that_would_add_up_to_too_much_are_refused_before_they_are_copied() {
         let schema = OutputSchema::compile(json!({}), &Limits::default()).unwrap();
         let output = schema.admit(json!({"a": "x".repeat(100)})).unwrap();
-        let reference = || Node::Reference { from: TaskIndex(0), pointer: "/a".into() };
+        let reference = || Node::Reference { from: TaskIndex(0), pointer: Pointer::new("/a") };
         let template = |count: usize| Template {
             node: Node::Array((0..count).map(|_| reference()).collect()),
             max_bytes: 1000,
@@ -213,8 +216,10 @@ mod tests {
         assert_eq!(resolve(9).unwrap().as_array().unwrap().len(), 9);
         let refused = resolve(10).unwrap_err();
         assert_eq!(refused.reason, UnresolvedReason::TooLarge { max_bytes: 1000 });
-        let nothing =
-            Template { node: Node::Reference { from: TaskIndex(0), pointer: "/b".into() }, max_bytes: 9 };
+        let nothing = Template {
+            node: Node::Reference { from: TaskIndex(0), pointer: Pointer::new("/b") },
+            max_bytes: 9,
+        };
         let refused = nothing.resolve(|_| Some(&output)).unwrap_err();
         assert_eq!(refused.to_string(), "the output of the dependency has nothing at `/b`");
     }

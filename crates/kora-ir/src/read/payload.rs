@@ -8,9 +8,10 @@ use serde_json::{Map, Number, Value};
 use super::fields::shorten;
 use super::words::{MAX_EXACT, id_fault};
 use super::{Kind, Read, Reader, ReferenceDraft};
+use crate::pointer::{self, Pointer};
 use crate::reference::Node;
 use crate::report::At;
-use crate::{TaskIndex, Template, ViolationCode, pointer};
+use crate::{TaskIndex, Template, ViolationCode};
 
 /// Levels beyond which no limit of a caller goes: reading recurses, a stack is finite, and `serde_json` stops at 128.
 pub(crate) const MAX_DEPTH: usize = 112;
@@ -155,9 +156,10 @@ impl<'s> Reader<'s, '_> {
     /// `{"$from": id, "pointer": "/p"}`.
     fn reference(&mut self, fields: &Map<String, Value>, offset: usize) -> Payload {
         match self.reference_fields(fields, offset, &["$from", "pointer"]) {
-            Some((from, pointer)) => {
-                Payload::Open(Node::Reference { from: reference_number(from), pointer: pointer.into() })
-            }
+            Some((from, pointer)) => Payload::Open(Node::Reference {
+                from: reference_number(from),
+                pointer: Pointer::new(&pointer),
+            }),
             None => Payload::Fixed(Value::Null),
         }
     }
