@@ -22,7 +22,10 @@ struct Generated {
 /// Every generated file; add one line for a new one. Snapshots of tests are `insta`'s business.
 ///
 /// A crate that makes a page of its own is a dependency of this one, as the layers allow.
-const GENERATED: &[Generated] = &[Generated { path: "docs/coverage.md", make: coverage::page }];
+const GENERATED: &[Generated] = &[
+    Generated { path: "docs/coverage.md", make: coverage::page },
+    Generated { path: "docs/operations.md", make: |_| Ok(operations::reference_page()) },
+];
 
 /// Writes every generated file, or checks that each is up to date.
 ///
