@@ -28,8 +28,8 @@ pub enum EscalationCondition {
         /// Compared with `<`.
         threshold: f64,
     },
-    /// The task succeeded and the run may still spend at least `min_tokens`, when every task before the target in
-    /// canonical order has settled.
+    /// The run may still spend at least `min_tokens`, once the task and all before it in canonical order have settled;
+    /// whether the task succeeded or failed.
     BudgetRemaining {
         /// Generated tokens.
         min_tokens: u64,

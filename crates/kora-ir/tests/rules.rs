@@ -39,8 +39,8 @@ fn everything() -> Value {
                 "skip_when": {"any_of": [{"$from": "first", "pointer": "/text", "equals": ""}], "output": {"confidence": 1}},
                 "escalation": [
                     {"on": "confidence_below_threshold", "threshold": 0.5, "to": "stronger"},
-                    {"on": "budget_remaining", "min_tokens": 5, "to": "stronger"},
                     {"on": "schema_mismatch", "to": "fallback"},
+                    {"on": "budget_remaining", "min_tokens": 5, "to": "fallback"},
                     {"on": "failure", "to": "fallback"},
                 ],
             },
@@ -100,7 +100,7 @@ fn everything_declared_is_kept() {
         EscalationCondition::ConfidenceBelowThreshold { pointer: "/confidence".into(), threshold: 0.5 }
     );
     let stronger = graph.index_of("stronger").unwrap();
-    assert_eq!((ask.escalation[1].to, graph.task(stronger).resolves), (stronger, graph.index_of("ask")));
+    assert_eq!((ask.escalation[0].to, graph.task(stronger).resolves), (stronger, graph.index_of("ask")));
     assert_eq!(check(&graph.to_document()).to_document(), graph.to_document());
 }
 

@@ -72,9 +72,10 @@ impl Checker<'_, '_, '_> {
                     continue;
                 }
                 let from_success = match edge.on {
-                    EscalationCondition::ConfidenceBelowThreshold { .. }
-                    | EscalationCondition::BudgetRemaining { .. } => true,
-                    EscalationCondition::Failure | EscalationCondition::SchemaMismatch => false,
+                    EscalationCondition::ConfidenceBelowThreshold { .. } => true,
+                    EscalationCondition::Failure
+                    | EscalationCondition::SchemaMismatch
+                    | EscalationCondition::BudgetRemaining { .. } => false,
                 };
                 source_of[target as usize] = (source, source_of[target as usize].1 && from_success);
                 if known == NOBODY {
@@ -111,8 +112,8 @@ impl Checker<'_, '_, '_> {
                     self.report.add(
                         ViolationCode::EscalationTargetNotDormant,
                         at,
-                        "an escalation target that depends on the task whose failure wakes it",
-                        String::from("take the dependency away: a failed task has no output"),
+                        "an escalation target that depends on its source, though an edge to it is taken without an output",
+                        String::from("take the dependency away, or leave only edges on `confidence_below_threshold`"),
                     );
                 }
             }
