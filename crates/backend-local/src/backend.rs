@@ -14,7 +14,7 @@ use kora_ir::{CheckedGraph, TaskType};
 use crate::plan::Plan;
 use crate::{LocalConfig, driver, health};
 
-/// Runs task graphs on this machine (C1.1).
+/// Runs task graphs on this machine (C1.1), within their budgets (C4.3), and reports all of it (C4.5).
 #[derive(Clone, Debug)]
 pub struct LocalBackend {
     config: Arc<LocalConfig>,

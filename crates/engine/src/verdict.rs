@@ -1,4 +1,4 @@
-//! What an attempt means for its task: an output, another attempt, or a failure (S7, S8).
+//! What an attempt means for its task: an output, another attempt, or a failure (C2.3, C4.3).
 
 use kora_ir::{Task, ValidatedOutput};
 use telemetry::{Breach, Budgeted, Failure, FailureCategory};

@@ -56,7 +56,7 @@ pub(super) fn work(session: &Arc<Session>, id: u64, stop: &Arc<AtomicBool>, firs
     session.retire(&mut core, id);
 }
 
-/// Runs an operation and holds its output against the schema. A panic of the operation is its failure.
+/// Runs an operation and holds its output against the schema (C4.4). A panic of the operation is its failure.
 fn run(session: &Session, job: &Job, stop: &Arc<AtomicBool>) -> AttemptOutcome {
     let call = OperationCall { args: &job.args, input: &job.input, attempt: job.attempt };
     let mut meter = Meter::stoppable(session.config.operations.limits(), Arc::clone(stop));
