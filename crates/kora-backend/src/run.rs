@@ -15,7 +15,7 @@ use backend_api::{
     UserId,
 };
 use kora_ir::{CheckedGraph, Limits};
-use uuid::Uuid;
+use ulid::Ulid;
 
 use self::progress::Progress;
 use self::saved::SavedResult;
@@ -162,9 +162,9 @@ fn tell_cancelled(
 
 fn context(args: &Args) -> Result<ExecutionContext, CommandError> {
     let bad = |error: InvalidName| CommandError::Usage(error.to_string());
-    let run_id = args.run_id.clone().unwrap_or_else(|| Uuid::now_v7().to_string());
+    let run_id = args.run_id.clone().unwrap_or_else(|| Ulid::generate().to_string());
     // 32 hexadecimal digits, as tracing tools have them.
-    let trace_id = args.trace_id.clone().unwrap_or_else(|| Uuid::now_v7().simple().to_string());
+    let trace_id = args.trace_id.clone().unwrap_or_else(|| format!("{:032x}", u128::from(Ulid::generate())));
     Ok(ExecutionContext {
         run_id: RunId::new(&run_id).map_err(bad)?,
         trace_id: TraceId::new(&trace_id).map_err(bad)?,

@@ -9,20 +9,20 @@ use std::sync::Arc;
 use backend_api::{Budgeted, Failure, FailureCategory, Refusal};
 use kora_ir::{CheckedGraph, ViolationCode};
 use models::ScriptedAdapter;
-use shared::{Fixture, Outcome};
+use shared::{Clock, Fixture, Outcome};
 use telemetry::{SkipReason, Stage, TaskRecord, TaskStatus, TelemetryBundle, ValidationStatus};
 
 type Ran = (CheckedGraph, Box<backend_api::ExecutionResult>, Option<Arc<ScriptedAdapter>>);
 
 fn ran(name: &str) -> Ran {
-    match Fixture::named(&format!("clauses/{name}")).run(4) {
+    match Fixture::named(&format!("clauses/{name}")).run(4, Clock::Paused) {
         Outcome::Ran { graph, result, adapter } => (graph, result, adapter),
         Outcome::Refused(refusal) => panic!("{name} was refused: {refusal}"),
     }
 }
 
 fn refused(name: &str) -> Refusal {
-    match Fixture::named(&format!("clauses/{name}")).run(4) {
+    match Fixture::named(&format!("clauses/{name}")).run(4, Clock::Paused) {
         Outcome::Ran { result, .. } => panic!("{name} ran: {:?}", result.status),
         Outcome::Refused(refusal) => refusal,
     }
@@ -54,9 +54,13 @@ fn record<'b>(bundle: &'b TelemetryBundle, id: &str) -> &'b TaskRecord {
 fn a_deterministic_graph_means_the_same_every_time_and_at_any_concurrency() {
     for name in ["C2.1-pure", "C4.1-operations", "C6.1-done-in-another-order"] {
         let fixture = Fixture::named(&format!("clauses/{name}"));
-        let first = fixture.run(1).meaning();
+        let first = fixture.run(1, Clock::Paused).meaning();
         for max_concurrency in [1, 2, 3, 16, 64] {
-            assert_eq!(fixture.run(max_concurrency).meaning(), first, "{name} at {max_concurrency}");
+            assert_eq!(
+                fixture.run(max_concurrency, Clock::Real).meaning(),
+                first,
+                "{name} at {max_concurrency}"
+            );
         }
     }
 }

@@ -1,4 +1,5 @@
-//! Every fixture, run one task at a time and eight at a time: what it means is what stands beside it.
+//! Every fixture, run one task at a time and eight at a time, on a paused clock and on a real one: what it means is
+//! what stands beside it.
 //!
 //! `KORA_BLESS=1` writes what stands beside it anew; look at what changed.
 
@@ -9,7 +10,7 @@ mod shared;
 use kora_ir::Task;
 use libtest_mimic::{Arguments, Failed, Trial};
 use serde_json::Value;
-use shared::{Fixture, Outcome, root};
+use shared::{Clock, Fixture, Outcome, root};
 use telemetry::TaskRecord;
 
 fn main() {
@@ -34,9 +35,9 @@ fn all_in(folder: &str) -> Vec<Fixture> {
 }
 
 fn check(fixture: &Fixture) -> Result<(), Failed> {
-    let outcome = fixture.run(1);
+    let outcome = fixture.run(1, Clock::Paused);
     let meaning = outcome.meaning();
-    same("eight at a time", "one at a time", &fixture.run(8).meaning(), &meaning)?;
+    same("eight at a time", "one at a time", &fixture.run(8, Clock::Real).meaning(), &meaning)?;
     if let Outcome::Ran { graph, result, adapter } = &outcome {
         let records = result.telemetry_bundle.tasks();
         let ids = |tasks: &[Task]| tasks.iter().map(|task| task.id.to_string()).collect::<Vec<_>>();

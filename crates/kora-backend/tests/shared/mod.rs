@@ -12,6 +12,7 @@ use backend_local::{Backoff, LocalBackend, LocalConfig};
 use kora_ir::{CheckedGraph, Limits};
 use models::{ModelRouter, Script, ScriptedAdapter};
 use serde_json::{Value, json};
+use tokio::runtime::Builder;
 
 /// The folder of all fixtures.
 pub(crate) fn root() -> PathBuf {
@@ -37,7 +38,7 @@ impl Fixture {
     }
 
     /// Reads, checks and runs the graph.
-    pub(crate) fn run(&self, max_concurrency: u32) -> Outcome {
+    pub(crate) fn run(&self, max_concurrency: u32, clock: Clock) -> Outcome {
         let source = std::fs::read(root().join(format!("{}.json", self.name))).unwrap();
         let graph = match CheckedGraph::parse_bytes(&source, &Limits::default()) {
             Ok(graph) => graph,
@@ -62,8 +63,11 @@ impl Fixture {
             user_id: None,
             interface_version: InterfaceVersion::CURRENT,
         };
-        let runtime =
-            tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+        let runtime = match clock {
+            Clock::Real => Builder::new_multi_thread().worker_threads(2).enable_all().build(),
+            Clock::Paused => Builder::new_current_thread().enable_all().start_paused(true).build(),
+        };
+        let runtime = runtime.unwrap();
         let outcome = runtime.block_on(backend.execute_taskgraph(&graph, &context));
         runtime.shutdown_background();
         match outcome {
@@ -71,6 +75,15 @@ impl Fixture {
             Err(refusal) => Outcome::Refused(refusal),
         }
     }
+}
+
+/// What time is to a run.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Clock {
+    /// It passes, on two threads.
+    Real,
+    /// It jumps as soon as nothing else is left to do, so that whoever is slower is always later.
+    Paused,
 }
 
 /// What came of a fixture.
