@@ -4,6 +4,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use thiserror::Error;
 
+use crate::write_canonical;
+
 /// One message of a conversation.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
 pub struct Message<T> {
@@ -102,7 +104,8 @@ impl PromptTemplate {
         text
     }
 
-    /// The text with every placeholder replaced: strings as they are, everything else as compact JSON.
+    /// The text with every placeholder replaced: strings as they are, everything else as canonical JSON, so that equal
+    /// inputs make equal prompts (C6.1).
     ///
     /// # Errors
     ///
@@ -110,6 +113,7 @@ impl PromptTemplate {
     /// text would pass 64 MiB, far beyond what any model reads.
     pub fn fill(&self, input: &Value) -> Result<String, PromptError> {
         let mut text = String::new();
+        let mut json = Vec::new();
         for piece in &self.pieces {
             if text.len() > MAX_FILLED_BYTES {
                 return Err(PromptError::TooLong { max_bytes: MAX_FILLED_BYTES });
@@ -118,7 +122,11 @@ impl PromptTemplate {
                 Piece::Text(literal) => text.push_str(literal),
                 Piece::Pointer(pointer) => match input.pointer(pointer) {
                     Some(Value::String(string)) => text.push_str(string),
-                    Some(value) => text.push_str(&value.to_string()),
+                    Some(value) => {
+                        json.clear();
+                        write_canonical(value, &mut json);
+                        text.push_str(&String::from_utf8_lossy(&json));
+                    }
                     None => return Err(PromptError::Missing { pointer: pointer.to_string() }),
                 },
             }
@@ -171,6 +179,14 @@ mod tests {
         let input = json!({"x": "{{/n}}", "n": [1, 2]});
         assert_eq!(prompt.fill(&input).unwrap(), "a {{/n}} b [1,2] {{/y}}");
         assert_eq!(prompt.pointers().collect::<Vec<_>>(), ["/x", "/n"]);
+    }
+
+    // shows C6.1
+    #[test]
+    fn equal_inputs_make_equal_prompts_however_they_are_spelt() {
+        let prompt = PromptTemplate::parse("{{}}").unwrap();
+        let fill = |input: &str| prompt.fill(&serde_json::from_str(input).unwrap()).unwrap();
+        assert_eq!(fill(r#"{"b": 1.0, "a": "\u0041"}"#), fill(r#"{"a": "A", "b": 1}"#));
     }
 
     #[test]
