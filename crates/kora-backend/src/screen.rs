@@ -33,7 +33,7 @@ pub(crate) fn print(text: &str) -> Result<(), CommandError> {
 ///
 /// # Errors
 ///
-/// As of [`print`].
+/// As of [`print()`].
 pub(crate) fn print_json(value: &impl Serialize) -> Result<(), CommandError> {
     let mut out = io::BufWriter::new(io::stdout().lock());
     let outcome = serde_json::to_writer_pretty(&mut out, value).map_err(io::Error::from);
