@@ -28,8 +28,8 @@ pub(super) struct Ask {
 
 /// Asks, reports, and waits for the next attempt if there is to be one. `stopped` resolves when nobody wants it.
 pub(super) async fn run(session: Arc<Session>, ask: Ask, mut stopped: oneshot::Receiver<()>) {
-    let task = ask.task;
-    let attempt = ask.attempt;
+    let _call = session.call_on_drop();
+    let (task, attempt) = (ask.task, ask.attempt);
     let began = Instant::now();
     let (outcome, usage, hint) = match (session.plan.route(task), request(&session, ask)) {
         (Some(route), Some(request)) => answer(&route, request, &mut stopped).await,

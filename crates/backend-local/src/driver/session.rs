@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use backend_api::RunObserver;
-use engine::{AttemptOutcome, AttemptReport, Next, Run, RunOutcome, Start, StartWork, Usage};
+use engine::{AttemptOutcome, AttemptReport, FactRefused, Next, Run, RunOutcome, Start, StartWork, Usage};
 use kora_ir::{CheckedGraph, TaskIndex};
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, oneshot};
@@ -106,6 +106,11 @@ impl Session {
         self.core.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Calls the supervisor when dropped: whoever may panic under the lock holds one, so that a bug is not a hang.
+    pub(super) fn call_on_drop(&self) -> impl Drop + use<'_> {
+        CallOnDrop(&self.changed)
+    }
+
     /// Resolves after the next change that the supervisor should look at.
     pub(super) async fn changed(&self) {
         self.changed.notified().await;
@@ -170,21 +175,21 @@ impl Session {
     pub(super) fn report(&self, core: &mut Core, report: AttemptReport) -> Option<Next> {
         self.check_latency(core);
         let task = report.task;
-        let next = core.run.as_mut()?.report(report).ok();
+        let next = core.run.as_mut()?.report(report).unwrap_or_else(|refused| bug(&refused));
         self.tell(core);
         self.stop_unwanted(core);
-        if next == Some(Next::Settled) {
+        if next == Next::Settled {
             core.attempts.remove(&task);
         }
-        next
+        Some(next)
     }
 
     /// Tells the engine that a wait is over. `None` if the run is.
     pub(super) fn resume(&self, core: &mut Core, task: TaskIndex, waited: Duration) -> Option<Next> {
-        let next = core.run.as_mut()?.resume(task, micros(waited)).ok();
+        let next = core.run.as_mut()?.resume(task, micros(waited)).unwrap_or_else(|refused| bug(&refused));
         self.tell(core);
         self.stop_unwanted(core);
-        next
+        Some(next)
     }
 
     /// Adds a worker if operations are waiting while others are slow.
@@ -290,6 +295,19 @@ impl Session {
             }
         }
     }
+}
+
+struct CallOnDrop<'a>(&'a Notify);
+
+impl Drop for CallOnDrop<'_> {
+    fn drop(&mut self) {
+        self.0.notify_one();
+    }
+}
+
+/// The driver reports what it started and nothing else, so the engine has nothing to refuse.
+fn bug(refused: &FactRefused) -> ! {
+    unreachable!("the driver told the engine what cannot be: {refused}")
 }
 
 /// The report of an operation, which spends time and nothing else.

@@ -25,6 +25,7 @@ pub(super) struct Job {
 
 /// Runs operations until there is none to start, or until the supervisor has given this worker up.
 pub(super) fn work(session: &Arc<Session>, id: u64, stop: &Arc<AtomicBool>, first: Option<Job>) {
+    let _call = session.call_on_drop();
     let mut core = session.lock();
     let mut next = first;
     let mut began = Instant::now();
