@@ -100,5 +100,5 @@ impl Run {
 }
 
 fn unresolved(graph: &CheckedGraph, place: &str, error: &UnresolvedReference) -> String {
-    format!("`{place}`: the output of `{}` has nothing at `{}`", graph.task(error.from).id, error.pointer)
+    format!("`{place}` refers to `{}`, but {error}", graph.task(error.from).id)
 }
