@@ -1,7 +1,7 @@
 //! What came of a run.
 
 use kora_ir::{CheckedGraph, ValidatedOutput};
-use telemetry::{Failure, FailureCategory, SemanticDigest, TelemetryBundle};
+use telemetry::{Failure, SemanticDigest, TelemetryBundle};
 use thiserror::Error;
 
 use crate::state::{Resolution, TaskState};
@@ -40,21 +40,16 @@ impl RunOutcome {
     }
 }
 
-/// Whether the task failed by itself, and nothing that counts stood in for it.
+/// Whether the task failed and nothing that counts stood in for it.
+///
+/// The first such task is a root cause: what fails for a dependency comes after that dependency, and after whatever
+/// stood in for it.
 fn is_root_cause(state: &TaskState, tasks: &[TaskState]) -> bool {
     let stood_in_for = match state.resolution {
         Resolution::By(by) => tasks[by.as_usize()].output.is_some(),
         Resolution::Open | Resolution::Failed => false,
     };
-    match state.failed {
-        None | Some(FailureCategory::DependencyFailure) => false,
-        Some(
-            FailureCategory::ValidationError
-            | FailureCategory::Timeout
-            | FailureCategory::BudgetBreach
-            | FailureCategory::ExecutionFailure,
-        ) => !stood_in_for,
-    }
+    state.failed.is_some() && !stood_in_for
 }
 
 /// A run that cannot be finished yet.

@@ -194,6 +194,18 @@ fn a_chain_of_edges_resolves_the_first_task() {
 }
 
 #[test]
+fn of_two_targets_the_first_edge_that_holds_wakes_one_and_the_other_stays_dormant() {
+    let tasks = || {
+        let a = edge(model("a", &[], 2, 0), "schema_mismatch", "y", &json!({}));
+        let a = edge(a, "failure", "z", &json!({}));
+        vec![a, model("y", &[], 2, 0), model("z", &[], 2, 0), free("after", &["a"])]
+    };
+    for end in [SURE, End::Mismatch, BREAKS] {
+        check(tasks(), json!({ "max_llm_calls": 2 }), false, &[("a", 0, end, 1)]);
+    }
+}
+
+#[test]
 fn a_target_may_read_the_task_that_it_stands_in_for() {
     let tasks = vec![
         edge(model("a", &[], 4, 0), "confidence_below_threshold", "z", &json!({ "threshold": 0.5 })),
@@ -206,7 +218,8 @@ fn a_target_may_read_the_task_that_it_stands_in_for() {
 
 #[test]
 fn a_skipped_model_spends_nothing_and_its_declared_output_stands() {
-    let skipping = T { skip_if: Some(("a".into(), "a".into())), ..model("m", &["a"], 5, 1) };
+    let conditions = vec![("a".into(), "nobody".into()), ("a".into(), "a".into())];
+    let skipping = T { skip_if: conditions, ..model("m", &["a"], 5, 1) };
     let tasks = vec![free("a", &[]), skipping, model("n", &["a"], 5, 0), free("after", &["m", "n"])];
     check(tasks, json!({ "max_tokens": 5, "max_llm_calls": 1 }), false, &[("n", 0, SURE, 5)]);
 }

@@ -1,7 +1,9 @@
 //! What cannot be true is refused, and what was true can be replayed.
 
-use engine::{AttemptOutcome, AttemptReport, Fact, FactRefused, Next, ReplayError, Run, Usage, replay};
-use kora_ir::CheckedGraph;
+use engine::{
+    AttemptOutcome, AttemptReport, Fact, FactRefused, Next, ReplayError, Run, StartWork, Usage, replay,
+};
+use kora_ir::{CheckedGraph, Limits};
 use serde_json::json;
 use telemetry::{SkipReason, TaskStatus};
 
@@ -126,6 +128,38 @@ fn time_counts_attempts_and_waits_together() {
     let failure = outcome.failure.unwrap();
     assert_eq!(failure.error_type.as_str(), "TIMEOUT");
     assert_eq!(failure.breach.map(|breach| breach.cap.as_str()), Some("task.max_time_ms"));
+}
+
+// shows C7.4
+#[test]
+fn a_retry_that_no_time_is_left_for_is_a_timeout_at_once() {
+    let graph = pair();
+    let script =
+        Script([(("m".into(), 0), Act { end: End::Fails { transient: true }, tokens: 1, ms: 100 })].into());
+    let mut run = Run::new(graph.clone());
+    let free = run.next_start().unwrap();
+    run.report(play(&graph, &script, &free)).unwrap();
+    let start = run.next_start().unwrap();
+    assert_eq!(run.report(play(&graph, &script, &start)), Ok(Next::Settled));
+    let failure = run.finish(100).unwrap().failure.unwrap();
+    assert_eq!((failure.task_id.as_str(), failure.error_type.as_str()), ("m", "TIMEOUT"));
+}
+
+#[test]
+fn a_target_sees_the_output_of_the_task_that_it_stands_in_for() {
+    let first = T { id: "a".into(), model: true, tokens: 5, ms: 100, ..T::default() };
+    let escalation = vec![json!({ "on": "confidence_below_threshold", "threshold": 0.95, "to": "z" })];
+    let target = T { id: "z".into(), deps: vec!["a".into()], ms: 100, ..T::default() };
+    let mut document =
+        G { tasks: vec![T { escalation, ..first }, target], budgets: json!({}), fail_fast: false }.document();
+    document["tasks"][1]["input"] = json!({ "draft": { "$from": "a", "pointer": "/by" } });
+    let graph = CheckedGraph::parse(&document.to_string(), &Limits::default()).unwrap();
+    let mut run = Run::new(graph.clone());
+    let start = run.next_start().unwrap();
+    run.report(play(&graph, &Script::default(), &start)).unwrap();
+    let start = run.next_start().unwrap();
+    let StartWork::Operation { input, .. } = &start.work else { unreachable!("the target computes") };
+    assert_eq!(**input, json!({ "draft": "a" }));
 }
 
 // shows C7.4, C7.5

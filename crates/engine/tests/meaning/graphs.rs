@@ -13,8 +13,8 @@ pub(crate) struct T {
     pub(crate) tokens: u64,
     pub(crate) ms: u64,
     pub(crate) retries: u32,
-    /// Skipped if this dependency's output is by this task.
-    pub(crate) skip_if: Option<(String, String)>,
+    /// Skipped if any of these dependencies' outputs is by that task.
+    pub(crate) skip_if: Vec<(String, String)>,
     pub(crate) escalation: Vec<Value>,
     pub(crate) high: bool,
 }
@@ -49,9 +49,11 @@ impl G {
                 document["run"] = json!({ "operation": "o" });
                 document["budget"] = json!({ "max_time_ms": task.ms, "max_retries": task.retries });
             }
-            if let Some((from, by)) = &task.skip_if {
+            if !task.skip_if.is_empty() {
+                let any_of = task.skip_if.iter();
+                let any_of = any_of.map(|(from, by)| json!({ "$from": from, "pointer": "/by", "equals": by }));
                 document["skip_when"] = json!({
-                    "any_of": [{ "$from": from, "pointer": "/by", "equals": by }],
+                    "any_of": any_of.collect::<Vec<_>>(),
                     "output": { "by": "skip", "confidence": 1 },
                 });
             }
@@ -75,8 +77,7 @@ impl G {
 
     pub(crate) fn check(&self) -> CheckedGraph {
         let source = self.document().to_string();
-        CheckedGraph::parse(&source, &Limits::default())
-            .unwrap_or_else(|invalid| panic!("{invalid:#?}\n{source}"))
+        CheckedGraph::parse(&source, &Limits::default()).unwrap()
     }
 }
 
@@ -127,11 +128,12 @@ pub(crate) fn graphs(size: usize) -> impl Strategy<Value = G> {
                 } else {
                     plain.push(number);
                 }
-                let skip_if = skip.filter(|_| model && !chosen.is_empty()).map(|(which, hit)| {
+                let mut skip_if = Vec::new();
+                if let Some((which, hit)) = skip.filter(|_| model && !chosen.is_empty()) {
                     let from = which.get(&chosen).clone();
-                    let by = if hit { from.clone() } else { String::from("nobody") };
-                    (from, by)
-                });
+                    skip_if.push((from.clone(), String::from("nobody")));
+                    skip_if.extend(hit.then(|| (from.clone(), from)));
+                }
                 tasks.push(T {
                     id,
                     model,
