@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 use engine::{AttemptOutcome, AttemptReport, Fact, Next, Run, RunOutcome, Usage, replay};
-use kora_ir::{CheckedGraph, Limits, SchemaMismatch, Task, TaskIndex};
+use kora_ir::{CheckedGraph, FailurePolicy, Limits, SchemaMismatch, Task, TaskIndex};
 use libfuzzer_sys::arbitrary::{Result, Unstructured};
 use libfuzzer_sys::{Corpus, fuzz_target};
 use serde_json::{Map, Value, json};
-use telemetry::{SkipReason, Stage, TaskStatus};
+use telemetry::{Event, SkipReason, Stage, TaskStatus};
 
 /// Tasks of a graph.
 const MAX_TASKS: u8 = 8;
@@ -98,16 +98,17 @@ fn task(bytes: &mut Unstructured<'_>, id: &str, model: bool, dependencies: &[Str
         "version": "1.0", "id": id, "type": task_type, "dependencies": dependencies, "input": input, "run": run,
         "budget": budget, "escalation": [],
         "routing": { "priority": if bytes.ratio(1, 4)? { "high" } else { "normal" } },
-        "schema": { "type": "object", "required": ["by"],
-            "properties": { "by": { "type": "integer" }, "sure": { "type": "number" } } },
+        // Compiling schemas would take most of the time, and is not what this is about.
+        "schema": true,
     });
     if model && !dependencies.is_empty() && bytes.ratio(1, 3)? {
         let from = bytes.choose(dependencies)?;
-        // The second is refused by the schema, the third refers to what may not be there.
-        let output = [json!({ "by": 9 }), json!("?"), json!({ "by": { "$from": from, "pointer": "/sure" } })];
+        // One may refer to what is not there, and one is refused by its schema.
+        let outputs = [json!({ "by": 9 }), json!({ "by": { "$from": from, "pointer": "/sure" } })];
         task["skip_when"] = json!({
             "any_of": [{ "$from": from, "pointer": "/by", "equals": bytes.int_in_range(0..=1)? }],
-            "output": bytes.choose(&output)?,
+            "output": bytes.choose(&outputs)?,
+            "schema": bytes.ratio(3, 4)?,
         });
     }
     Ok(task)
@@ -154,13 +155,16 @@ struct Driver {
     facts: Vec<Fact>,
     /// No attempt spent more than it was allowed.
     kept_to_caps: bool,
+    /// A task whose input cannot be built failed when its turn came. A replay gives no turns, so it would wait for ever.
+    failed_at_its_turn: bool,
 }
 
 impl Driver {
     fn new(graph: CheckedGraph) -> Self {
         let seen = vec![Seen::default(); graph.tasks().len()];
         let run = Run::new(graph.clone()).observed();
-        Self { graph, run, seen, running: vec![], waiting: vec![], facts: vec![], kept_to_caps: true }
+        let (running, waiting, facts) = (vec![], vec![], vec![]);
+        Self { graph, run, seen, running, waiting, facts, kept_to_caps: true, failed_at_its_turn: false }
     }
 
     /// Tells one fact, which may be a lie: a lie is refused and changes nothing.
@@ -189,7 +193,10 @@ impl Driver {
     }
 
     fn start_next(&mut self) {
-        if let Some(start) = self.run.next_start() {
+        self.run.drain_events().for_each(drop);
+        let start = self.run.next_start();
+        self.failed_at_its_turn |= self.run.drain_events().any(|event| matches!(event, Event::Failed { .. }));
+        if let Some(start) = start {
             assert_eq!(start.attempt, self.seen[start.task.as_usize()].starts);
             if self.graph.task(start.task).task_type.is_model() {
                 self.assert_no_operation_is_ready_or_running();
@@ -283,7 +290,7 @@ impl Driver {
         } else if known {
             let mut report = self.any_report(bytes, index)?;
             if self.graph.task(index).task_type.is_model() || bytes.arbitrary()? {
-                report.attempt = report.attempt.wrapping_sub(1 + bytes.int_in_range(0..=2)?);
+                report.attempt ^= bytes.int_in_range(1..=3)?;
             } else {
                 report.usage.tokens_out = 1;
             }
@@ -341,11 +348,16 @@ impl Driver {
                 assert!(self.run.is_finished(), "nothing can happen, and the run is not finished");
             }
         }
-        assert!(self.run.next_start().is_none(), "something starts in a run that is finished");
+        // After a failure in a `fail_fast` graph, what was blocked may still be offered; it does not count.
+        if self.graph.failure_policy() == FailurePolicy::ContinueOnError {
+            assert!(self.run.next_start().is_none(), "something starts in a run that is finished");
+        }
         let outcome = self.run.finish(3).expect("it is finished");
         check(&self.graph, &outcome, &self.seen, self.kept_to_caps);
-        let again = replay(self.graph, self.facts, 3);
-        assert_eq!(again.as_ref(), Ok(&outcome), "replayed, the same facts mean something else");
+        if !self.failed_at_its_turn {
+            let again = replay(self.graph, self.facts, 3);
+            assert_eq!(again.as_ref(), Ok(&outcome), "replayed, the same facts mean something else");
+        }
     }
 }
 
@@ -356,7 +368,7 @@ fn admitted(task: &Task, by: u8, sure: &Option<f64>) -> kora_ir::ValidatedOutput
         Some(sure) => json!({ "by": by, "sure": sure }),
         None => json!({ "by": by }),
     };
-    task.schema.admit(output).expect("this world's schema admits it")
+    task.schema.admit(output).expect("any output is admitted")
 }
 
 /// What holds of every outcome, whatever it means.
