@@ -11,8 +11,9 @@ use backend_api::{
 };
 use kora_ir::{CheckedGraph, TaskType};
 
+use crate::driver::{self, End};
 use crate::plan::Plan;
-use crate::{LocalConfig, driver, health};
+use crate::{LocalConfig, health};
 
 /// Runs task graphs on this machine (C1.1), within their budgets (C4.3), and reports all of it (C4.5).
 #[derive(Clone, Debug)]
@@ -34,11 +35,7 @@ impl LocalBackend {
     ///
     /// [`Refusal::BeyondCapabilities`] lists everything that is missing.
     pub fn admit(&self, graph: &CheckedGraph) -> Result<(), Refusal> {
-        self.plan(graph).map(drop)
-    }
-
-    fn plan(&self, graph: &CheckedGraph) -> Result<Plan, Refusal> {
-        Plan::new(graph, &self.config).map_err(Refusal::BeyondCapabilities)
+        Plan::new(graph, &self.config).map(drop).map_err(Refusal::BeyondCapabilities)
     }
 
     async fn execute(
@@ -54,10 +51,12 @@ impl LocalBackend {
                 return Err(Refusal::WrongBackend { asked, this: BackendMode::Local });
             }
         }
-        let plan = self.plan(graph)?;
         let _active = Active::enter(&self.active_runs);
-        let (outcome, duration_ms) =
-            driver::drive(graph.clone(), plan, Arc::clone(&self.config), observer).await;
+        let end = driver::drive(graph.clone(), Arc::clone(&self.config), observer).await;
+        let (outcome, duration_ms) = match end {
+            End::Refused(unmet) => return Err(Refusal::BeyondCapabilities(unmet)),
+            End::Done(outcome, duration_ms) => (*outcome, duration_ms),
+        };
         Ok(ExecutionResult {
             status: if outcome.failure.is_none() {
                 ExecutionStatus::Success

@@ -11,19 +11,25 @@ mod worker;
 use std::sync::Arc;
 use std::time::Duration;
 
-use backend_api::RunObserver;
+use backend_api::{RunObserver, UnmetCapability};
 use engine::RunOutcome;
 use kora_ir::CheckedGraph;
 use tokio::time::Instant;
 
 use crate::LocalConfig;
-use crate::plan::Plan;
 use session::Session;
 
 /// How often the supervisor looks at workers while operations run.
 const TICK: Duration = Duration::from_millis(5);
 
-/// Runs a graph to its end, and says how many milliseconds that took.
+/// How a run that was asked for ended: not begun, or done in so many milliseconds.
+pub(crate) enum End {
+    Refused(Vec<UnmetCapability>),
+    Done(Box<RunOutcome>, u64),
+}
+
+/// Runs a graph to its end. All that takes time with the size of the graph is done by workers: finding who does what,
+/// the engine's own work, the digest of the result.
 ///
 /// # Cancel safety
 ///
@@ -31,33 +37,29 @@ const TICK: Duration = Duration::from_millis(5);
 /// stop.
 pub(crate) async fn drive(
     graph: CheckedGraph,
-    plan: Plan,
     config: Arc<LocalConfig>,
     observer: Option<Arc<dyn RunObserver>>,
-) -> (RunOutcome, u64) {
+) -> End {
     let started = Instant::now();
     let max_latency = graph.budgets().max_latency_ms().map(Duration::from_millis);
-    let session = Arc::new(Session::new(graph, plan, config, observer, started));
-    let cancel_on_drop = CancelOnDrop(Arc::clone(&session));
-    session.pump(&mut session.lock());
-    supervise(&session, max_latency.and_then(|max| started.checked_add(max))).await;
-    let duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
-    let outcome = session.finish(duration_ms);
-    drop(cancel_on_drop);
-    (outcome, duration_ms)
+    let session = Arc::new(Session::new(graph, config, observer, started));
+    let _cancel = CancelOnDrop(Arc::clone(&session));
+    session.open();
+    supervise(&session, max_latency.and_then(|max| started.checked_add(max))).await
 }
 
-async fn supervise(session: &Arc<Session>, deadline: Option<Instant>) {
+async fn supervise(session: &Arc<Session>, deadline: Option<Instant>) -> End {
     loop {
         let changed = session.changed();
         let busy = {
             let mut core = session.lock();
             session.check_latency(&mut core);
             session.look_after_workers(&mut core);
-            if core.is_finished() {
-                return;
+            session.pump(&mut core);
+            if let Some(end) = core.take_end() {
+                return end;
             }
-            core.has_busy_worker()
+            core.has_workers()
         };
         let tick = busy.then(|| Instant::now() + TICK);
         let wake = [tick, deadline].into_iter().flatten().min();

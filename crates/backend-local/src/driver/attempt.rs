@@ -31,7 +31,8 @@ pub(super) async fn run(session: Arc<Session>, ask: Ask, mut stopped: oneshot::R
     let _call = session.call_on_drop();
     let (task, attempt) = (ask.task, ask.attempt);
     let began = Instant::now();
-    let (outcome, usage, hint) = match (session.plan.route(task), request(&session, ask)) {
+    let route = session.plan().and_then(|plan| plan.route(task));
+    let (outcome, usage, hint) = match (route, request(&session, ask)) {
         (Some(route), Some(request)) => answer(&route, request, &mut stopped).await,
         // The plan has a route for every model task, and the engine starts only those.
         (None, _) | (_, None) => (internal("no model was planned for this task"), Usage::default(), None),
@@ -61,7 +62,7 @@ pub(super) async fn run(session: Arc<Session>, ask: Ask, mut stopped: oneshot::R
 
 fn request(session: &Session, ask: Ask) -> Option<ModelRequest> {
     let task = session.graph.task(ask.task);
-    let route = session.plan.route(ask.task)?;
+    let route = session.plan()?.route(ask.task)?;
     let parameters = match &task.work {
         Work::Model(call) => call.parameters,
         Work::Operation(_) => return None,

@@ -2,18 +2,18 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use backend_api::RunObserver;
-use engine::{AttemptOutcome, AttemptReport, FactRefused, Next, Run, RunOutcome, Start, StartWork, Usage};
-use kora_ir::{CheckedGraph, TaskIndex};
+use engine::{AttemptOutcome, AttemptReport, FactRefused, Next, Run, Start, StartWork, Usage};
+use kora_ir::{CheckedGraph, TaskIndex, ValidatedOutput};
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, oneshot};
 use tokio::time::Instant;
 
-use super::attempt;
-use super::worker::{self, Job};
+use super::worker::{self, Begin, Job};
+use super::{End, attempt};
 use crate::LocalConfig;
 use crate::plan::Plan;
 
@@ -26,7 +26,7 @@ const GRACE: Duration = Duration::from_millis(50);
 /// One run under way.
 pub(super) struct Session {
     pub(super) graph: CheckedGraph,
-    pub(super) plan: Plan,
+    plan: OnceLock<Plan>,
     pub(super) config: Arc<LocalConfig>,
     observer: Option<Arc<dyn RunObserver>>,
     runtime: Handle,
@@ -37,8 +37,10 @@ pub(super) struct Session {
 
 /// What changes, behind one lock. Held for the engine's own work only, never while a task runs.
 pub(super) struct Core {
-    // `None` once the run is over: whoever comes late has nothing to say.
+    // `None` before the run is open and once it is over: whoever comes late has nothing to say.
     run: Option<Run>,
+    end: Option<End>,
+    cancelled: bool,
     workers: BTreeMap<u64, Worker>,
     next_worker: u64,
     /// Dropping a sender stops the attempt.
@@ -61,11 +63,11 @@ struct Busy {
 }
 
 impl Core {
-    pub(super) fn is_finished(&self) -> bool {
-        self.run.as_ref().is_none_or(Run::is_finished)
+    pub(super) fn take_end(&mut self) -> Option<End> {
+        self.end.take()
     }
 
-    pub(super) fn has_busy_worker(&self) -> bool {
+    pub(super) fn has_workers(&self) -> bool {
         !self.workers.is_empty()
     }
 
@@ -78,18 +80,21 @@ impl Core {
 impl Session {
     pub(super) fn new(
         graph: CheckedGraph,
-        plan: Plan,
         config: Arc<LocalConfig>,
         observer: Option<Arc<dyn RunObserver>>,
         started: Instant,
     ) -> Self {
-        let run = Run::new(graph.clone());
-        let run = if observer.is_some() { run.observed() } else { run };
-        let core =
-            Core { run: Some(run), workers: BTreeMap::new(), next_worker: 0, attempts: BTreeMap::new() };
+        let core = Core {
+            run: None,
+            end: None,
+            cancelled: false,
+            workers: BTreeMap::new(),
+            next_worker: 0,
+            attempts: BTreeMap::new(),
+        };
         Self {
             graph,
-            plan,
+            plan: OnceLock::new(),
             config,
             observer,
             runtime: Handle::current(),
@@ -106,6 +111,11 @@ impl Session {
         self.core.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Calls the supervisor.
+    pub(super) fn call(&self) {
+        self.changed.notify_one();
+    }
+
     /// Calls the supervisor when dropped: whoever may panic under the lock holds one, so that a bug is not a hang.
     pub(super) fn call_on_drop(&self) -> impl Drop + use<'_> {
         CallOnDrop(&self.changed)
@@ -116,14 +126,41 @@ impl Session {
         self.changed.notified().await;
     }
 
-    /// Starts whatever may start, unless a worker is there to do it.
-    pub(super) fn pump(self: &Arc<Self>, core: &mut Core) {
-        if core.workers.is_empty()
-            && let Some(job) = self.next_job(core)
-        {
-            self.spawn_worker(core, Some(job));
+    /// Sends the first worker, which opens the run.
+    pub(super) fn open(self: &Arc<Self>) {
+        self.spawn_worker(&mut self.lock(), Begin::Open);
+    }
+
+    /// Finds who does what, and makes the run. The worker's part of [`open`](Self::open).
+    pub(super) fn make_run(&self) {
+        match Plan::new(&self.graph, &self.config) {
+            Ok(plan) => {
+                let run = Run::new(self.graph.clone());
+                let run = if self.observer.is_some() { run.observed() } else { run };
+                // Nobody else sets it: there is one opening worker.
+                let _ = self.plan.set(plan);
+                let mut core = self.lock();
+                // Whoever asked may have gone meanwhile.
+                core.run = Some(run).filter(|_| !core.cancelled);
+            }
+            Err(unmet) => self.lock().end = Some(End::Refused(unmet)),
         }
-        self.changed.notify_one();
+    }
+
+    pub(super) fn plan(&self) -> Option<&Plan> {
+        self.plan.get()
+    }
+
+    /// Starts whatever may start, or sends a worker to end the run, unless one is there to do it.
+    pub(super) fn pump(self: &Arc<Self>, core: &mut Core) {
+        if !core.workers.is_empty() {
+            return;
+        }
+        if let Some(job) = self.next_job(core) {
+            self.spawn_worker(core, Begin::With(job));
+        } else if core.run.as_ref().is_some_and(Run::is_finished) {
+            self.spawn_worker(core, Begin::Looking);
+        }
     }
 
     /// The next operation to run. Model attempts that may start meanwhile are started here.
@@ -136,7 +173,7 @@ impl Session {
             self.tell(core);
             match start? {
                 Start { work: StartWork::Operation { input, args }, task, attempt, time_left_us, .. } => {
-                    let operation = self.plan.operation(task)?;
+                    let operation = self.plan()?.operation(task)?;
                     let time_left = Duration::from_micros(time_left_us);
                     return Some(Job { task, attempt, operation, input, args, time_left });
                 }
@@ -196,14 +233,24 @@ impl Session {
     pub(super) fn add_worker_if_slow(self: &Arc<Self>, core: &mut Core, elapsed: Duration) {
         let waiting = core.run.as_ref().is_some_and(|run| run.ready_operations() > 0);
         if elapsed >= SLOW && waiting && core.workers.len() < self.config.max_concurrency as usize {
-            self.spawn_worker(core, None);
+            self.spawn_worker(core, Begin::Looking);
         }
     }
 
-    /// A worker has nothing to do and goes.
-    pub(super) fn retire(&self, core: &mut Core, worker: u64) {
+    /// A worker has nothing to do and goes; the last one ends the run. Returns what is left to be dropped, which takes
+    /// its time and should keep nobody waiting.
+    pub(super) fn retire(&self, core: &mut Core, worker: u64) -> Vec<Option<ValidatedOutput>> {
         core.workers.remove(&worker);
-        self.changed.notify_one();
+        let Some(run) = core.run.take_if(|run| run.is_finished()) else { return Vec::new() };
+        let total_latency_ms = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        match run.finish(total_latency_ms) {
+            Ok(mut outcome) => {
+                let outputs = std::mem::take(&mut outcome.outputs);
+                core.end = Some(End::Done(Box::new(outcome), total_latency_ms));
+                outputs
+            }
+            Err(unfinished) => unreachable!("the run is finished: {unfinished}"),
+        }
     }
 
     /// Keeps the time of operations: tells those that are over to stop, gives up workers that do not.
@@ -247,6 +294,7 @@ impl Session {
     /// Nobody wants the run any more (S13).
     pub(super) fn cancel(&self) {
         if let Ok(mut core) = self.core.lock() {
+            core.cancelled = true;
             if let Some(run) = core.run.as_mut() {
                 run.cancel();
             }
@@ -257,23 +305,13 @@ impl Session {
         }
     }
 
-    /// Ends the run and takes its outcome.
-    pub(super) fn finish(&self, total_latency_ms: u64) -> RunOutcome {
-        let run = self.lock().run.take();
-        let outcome = run.map(|run| run.finish(total_latency_ms));
-        match outcome {
-            Some(Ok(outcome)) => outcome,
-            unfinished => unreachable!("the supervisor returns when the run is finished: {unfinished:?}"),
-        }
-    }
-
-    fn spawn_worker(self: &Arc<Self>, core: &mut Core, first: Option<Job>) {
+    fn spawn_worker(self: &Arc<Self>, core: &mut Core, begin: Begin) {
         let id = core.next_worker;
         core.next_worker += 1;
         let stop = Arc::new(AtomicBool::new(false));
         core.workers.insert(id, Worker { stop: Arc::clone(&stop), busy: None });
         let session = Arc::clone(self);
-        self.runtime.spawn_blocking(move || worker::work(&session, id, &stop, first));
+        self.runtime.spawn_blocking(move || worker::work(&session, id, &stop, begin));
         self.changed.notify_one();
     }
 

@@ -23,11 +23,28 @@ pub(super) struct Job {
     pub(super) time_left: Duration,
 }
 
+/// What a new worker begins with.
+pub(super) enum Begin {
+    /// The run itself.
+    Open,
+    /// This operation.
+    With(Job),
+    /// Whatever there is.
+    Looking,
+}
+
 /// Runs operations until there is none to start, or until the supervisor has given this worker up.
-pub(super) fn work(session: &Arc<Session>, id: u64, stop: &Arc<AtomicBool>, first: Option<Job>) {
+pub(super) fn work(session: &Arc<Session>, id: u64, stop: &Arc<AtomicBool>, begin: Begin) {
     let _call = session.call_on_drop();
+    let mut next = match begin {
+        Begin::Open => {
+            session.make_run();
+            None
+        }
+        Begin::With(job) => Some(job),
+        Begin::Looking => None,
+    };
     let mut core = session.lock();
-    let mut next = first;
     let mut began = Instant::now();
     while let Some(job) = next.take().or_else(|| session.next_job(&mut core)) {
         stop.store(false, Ordering::Relaxed);
@@ -54,7 +71,10 @@ pub(super) fn work(session: &Arc<Session>, id: u64, stop: &Arc<AtomicBool>, firs
         session.add_worker_if_slow(&mut core, elapsed);
         began = Instant::now();
     }
-    session.retire(&mut core, id);
+    let left = session.retire(&mut core, id);
+    drop(core);
+    session.call();
+    drop(left);
 }
 
 /// Runs an operation and holds its output against the schema (C4.4). A panic of the operation is its failure.
