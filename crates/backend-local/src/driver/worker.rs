@@ -54,7 +54,6 @@ pub(super) fn work(session: &Arc<Session>, id: u64, stop: &Arc<AtomicBool>, begi
         let outcome = run(session, &job, stop);
         let ended = Instant::now();
         let elapsed = ended - began;
-        // What follows, up to the next start, is the engine's time and nobody's budget.
         // What stopped at its stop flag stopped for its time, unless there was time left.
         let over = elapsed >= job.time_left && matches!(outcome, AttemptOutcome::Cancelled);
         let outcome = if over { AttemptOutcome::TimedOut } else { outcome };
@@ -69,7 +68,8 @@ pub(super) fn work(session: &Arc<Session>, id: u64, stop: &Arc<AtomicBool>, begi
             session.resume(&mut core, job.task, Duration::ZERO);
         }
         session.add_worker_if_slow(&mut core, elapsed);
-        began = Instant::now();
+        // The engine's own time is far below a millisecond: reading the clock again would cost more than it tells.
+        began = ended;
     }
     let left = session.retire(&mut core, id);
     drop(core);
