@@ -61,7 +61,7 @@ fn join(unmet: &[UnmetCapability]) -> String {
 
 /// One need of one task that the backend does not meet.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize, Error)]
-#[error("task `{task_id}` needs {needed}, and there is {offered}")]
+#[error("task `{task_id}` needs {needed}: {offered}")]
 #[expect(clippy::exhaustive_structs, reason = "who, what, and what there is instead")]
 pub struct UnmetCapability {
     /// The task.

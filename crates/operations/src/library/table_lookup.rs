@@ -4,7 +4,7 @@ use serde_json::json;
 
 use crate::built_in::{BuiltIn, Run, about};
 use crate::fields::{Fields, expected_input};
-use crate::registry::{closest, excerpt};
+use crate::registry::closest;
 use crate::{Example, OperationError, OperationLimits};
 
 pub(super) fn operation(limits: &OperationLimits) -> BuiltIn {
@@ -45,8 +45,7 @@ fn prepare(fields: &Fields<'_>, limits: &OperationLimits) -> Result<Run, Operati
             return meter.copy(default);
         }
         meter.steps(table.len() as u64)?;
-        let error = OperationError::failed(format!("the table has no row `{}`", excerpt(key)))
-            .at(format!("/input{at}"));
+        let error = OperationError::failed("the table has no row for what is here").at(format!("/input{at}"));
         Err(match closest(key, table.keys().map(String::as_str)) {
             Some(closest) => error.mend(format!("did you mean `{closest}`? Or add a `default`")),
             None => error.mend("add the row, or a `default`"),

@@ -154,11 +154,7 @@ impl<'v> Run<'v, '_> {
             let text: Rc<str> = text.into();
             let member = self.node(member)?;
             if members.insert(Rc::clone(&text), member).is_some() {
-                return Err(OperationError::failed(format!(
-                    "the key `{}` stands twice in a map",
-                    excerpt(&text)
-                ))
-                .mend("write each key once"));
+                return Err(OperationError::failed("two keys of a map are equal").mend("write each key once"));
             }
         }
         Ok(Val::Map(Rc::new(members)))

@@ -5,7 +5,6 @@ use std::rc::Rc;
 use super::operator::compare;
 use super::value::Val;
 use crate::number::Num;
-use crate::registry::excerpt;
 use crate::{Meter, OperationError};
 
 /// A function; its target, if it is a method, is its first argument.
@@ -197,7 +196,7 @@ impl Function {
             (Some(num), _) => Ok(Val::Double(num.as_f64())),
             (None, Some(text)) => {
                 text.parse::<f64>().ok().filter(|real| real.is_finite()).map(Val::Double).ok_or_else(|| {
-                    OperationError::failed(format!("`double('{}')` is no finite number", excerpt(text)))
+                    OperationError::failed("`double` was given a text that is no finite number")
                         .mend("test it first, for example with `matches`")
                 })
             }
