@@ -121,6 +121,14 @@ pub enum FactRefused {
         /// Its id.
         task: String,
     },
+    /// The run's time is not over, or was never capped.
+    #[error("{told} ms are said to exceed a `max_latency_ms` of {declared:?}")]
+    LatencyNotExceeded {
+        /// As declared.
+        declared: Option<u64>,
+        /// As told, in milliseconds.
+        told: u64,
+    },
     /// Another attempt is running.
     #[error("attempt {told} of task `{task}` was reported, and attempt {running} is running")]
     WrongAttempt {

@@ -49,6 +49,8 @@ pub struct Run {
     wave: Vec<TaskIndex>,
     fold: Fold,
     observed: Option<Vec<Event>>,
+    followed: bool,
+    closed: bool,
 }
 
 /// When a ready task's turn comes: by priority, then by canonical order.
@@ -61,12 +63,21 @@ struct Turn {
 #[derive(Clone, Copy, Debug)]
 enum Stop {
     Cancelled,
-    Latency { elapsed_ms: u64 },
+    Latency { declared: u64, elapsed_ms: u64 },
 }
 
 impl Run {
     /// A run of `graph` that has not started.
     pub fn new(graph: CheckedGraph) -> Self {
+        Self::unopened(graph).open()
+    }
+
+    fn open(mut self) -> Self {
+        self.advance(&self.graph.clone());
+        self
+    }
+
+    fn unopened(graph: CheckedGraph) -> Self {
         let tasks: Vec<TaskState> = graph
             .tasks()
             .iter()
@@ -74,7 +85,7 @@ impl Run {
             .collect();
         let wave =
             graph.iter().map(|(index, _)| index).filter(|i| tasks[i.as_usize()].pending == 0).collect();
-        let mut run = Self {
+        Self {
             ledger: Ledger::new(&graph),
             fold: Fold::new(&graph),
             cut: tasks.len(),
@@ -90,12 +101,22 @@ impl Run {
             stop: None,
             unwanted: Vec::new(),
             observed: None,
+            followed: false,
+            closed: false,
             wave,
             tasks,
             graph,
-        };
-        run.advance(&run.graph.clone());
-        run
+        }
+    }
+
+    /// A run that is followed, not driven: somebody else made it, and tells what started with
+    /// [`start_task`](Self::start_task). A task whose input cannot be built then fails as soon as that is known, since
+    /// it has no turn of its own at which it could.
+    #[must_use]
+    pub fn following(graph: CheckedGraph) -> Self {
+        let mut run = Self::unopened(graph);
+        run.followed = true;
+        run.open()
     }
 
     /// Keeps events for [`drain_events`](Self::drain_events) from now on.
@@ -173,7 +194,7 @@ impl Run {
         if state.phase != Phase::Running {
             return Err(FactRefused::NotRunning { task: task.id.to_string() });
         }
-        if state.attempts != report.attempt + 1 {
+        if report.attempt.checked_add(1) != Some(state.attempts) {
             let running = state.attempts.saturating_sub(1);
             return Err(FactRefused::WrongAttempt {
                 task: task.id.to_string(),
@@ -267,8 +288,18 @@ impl Run {
     }
 
     /// Tells that the run's `max_latency_ms` is over. What has not settled fails with `BUDGET_BREACH` (C7.5).
-    pub fn latency_exceeded(&mut self, elapsed_ms: u64) {
-        self.stop(Stop::Latency { elapsed_ms });
+    ///
+    /// # Errors
+    ///
+    /// [`FactRefused`] if it is not over, or was never declared; the run is unchanged.
+    pub fn latency_exceeded(&mut self, elapsed_ms: u64) -> Result<(), FactRefused> {
+        match self.graph.budgets().max_latency_ms() {
+            Some(declared) if elapsed_ms >= declared => {
+                self.stop(Stop::Latency { declared, elapsed_ms });
+                Ok(())
+            }
+            declared => Err(FactRefused::LatencyNotExceeded { declared, told: elapsed_ms }),
+        }
     }
 
     /// Tells that nobody wants the run any more (S13).
@@ -286,10 +317,7 @@ impl Run {
             Fact::Started { task } => self.start_task(task),
             Fact::Attempt(report) => self.report(report).map(drop),
             Fact::Resumed { task, waited_us } => self.resume(task, waited_us).map(drop),
-            Fact::LatencyExceeded { elapsed_ms } => {
-                self.latency_exceeded(elapsed_ms);
-                Ok(())
-            }
+            Fact::LatencyExceeded { elapsed_ms } => self.latency_exceeded(elapsed_ms),
             Fact::Cancelled => {
                 self.cancel();
                 Ok(())
@@ -318,12 +346,13 @@ impl Run {
             && (self.stop.is_some() || self.settled_to > self.cut || self.settled_to == self.tasks.len())
     }
 
-    /// The outcome of a run that took `total_latency_ms` milliseconds.
+    /// Says what becomes of everything that did not settle. Done once; [`finish`](Self::finish) does it for whoever has
+    /// no use for the events.
     ///
     /// # Errors
     ///
     /// [`Unfinished`] if something is still to be done.
-    pub fn finish(mut self, total_latency_ms: u64) -> Result<RunOutcome, Unfinished> {
+    pub fn close(&mut self) -> Result<(), Unfinished> {
         if !self.is_finished() {
             return Err(Unfinished {
                 running: self.running,
@@ -331,19 +360,33 @@ impl Run {
                 tasks: self.tasks.len(),
             });
         }
+        if std::mem::replace(&mut self.closed, true) {
+            return Ok(());
+        }
         let graph = self.graph.clone();
         for (index, task) in graph.iter() {
             let rank = index.as_usize();
-            if rank > self.cut {
-                self.discard(index, SkipReason::FailFast);
-            } else if self.tasks[rank].phase != Phase::Settled {
-                match self.stop {
-                    Some(Stop::Latency { elapsed_ms }) => self.fail_late(task, index, elapsed_ms),
-                    Some(Stop::Cancelled) | None => self.discard(index, SkipReason::Cancelled),
+            match (self.tasks[rank].phase, self.stop) {
+                _ if rank > self.cut => self.discard(index, SkipReason::FailFast),
+                // It did its own work; only which edge it takes will never be known.
+                (Phase::Settled | Phase::Deciding, _) => {}
+                (_, Some(Stop::Latency { declared, elapsed_ms })) => {
+                    self.fail_late(task, index, declared, elapsed_ms);
                 }
+                (_, Some(Stop::Cancelled) | None) => self.discard(index, SkipReason::Cancelled),
             }
         }
-        Ok(RunOutcome::new(graph, self.tasks, self.fold.finish(total_latency_ms)))
+        Ok(())
+    }
+
+    /// The outcome of a run that took `total_latency_ms` milliseconds.
+    ///
+    /// # Errors
+    ///
+    /// [`Unfinished`] if something is still to be done.
+    pub fn finish(mut self, total_latency_ms: u64) -> Result<RunOutcome, Unfinished> {
+        self.close()?;
+        Ok(RunOutcome::new(self.graph, self.tasks, self.fold.finish(total_latency_ms)))
     }
 
     fn start(&mut self, index: TaskIndex, work: StartWork) -> Start {

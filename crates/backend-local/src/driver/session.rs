@@ -241,7 +241,11 @@ impl Session {
     /// its time and should keep nobody waiting.
     pub(super) fn retire(&self, core: &mut Core, worker: u64) -> Vec<Option<ValidatedOutput>> {
         core.workers.remove(&worker);
-        let Some(run) = core.run.take_if(|run| run.is_finished()) else { return Vec::new() };
+        if core.run.as_mut().is_none_or(|run| run.close().is_err()) {
+            return Vec::new();
+        }
+        self.tell(core);
+        let Some(run) = core.run.take() else { return Vec::new() };
         let total_latency_ms = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
         match run.finish(total_latency_ms) {
             Ok(mut outcome) => {
@@ -286,7 +290,8 @@ impl Session {
             return;
         }
         if let Some(run) = core.run.as_mut().filter(|run| !run.is_finished()) {
-            run.latency_exceeded(u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX));
+            let elapsed_ms = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX);
+            run.latency_exceeded(elapsed_ms).unwrap_or_else(|refused| bug(&refused));
             self.stop_unwanted(core);
         }
     }

@@ -23,7 +23,13 @@ impl Run {
             }
             Admission::Granted(allowance) => {
                 self.tasks[rank].allowance = allowance;
-                self.make_ready(task, index);
+                match self.followed.then(|| self.prepare(task)) {
+                    Some(Err(message)) => {
+                        let failure = failure(task, FailureCategory::ValidationError, message, None);
+                        self.fail(graph, index, failure);
+                    }
+                    Some(Ok(_)) | None => self.make_ready(task, index),
+                }
             }
             Admission::Wait => {
                 self.tasks[rank].phase = Phase::Blocked;

@@ -111,8 +111,8 @@ impl Run {
     pub(super) fn cut_after(&mut self, graph: &CheckedGraph, index: TaskIndex) {
         match graph.failure_policy() {
             FailurePolicy::FailFast if index.as_usize() < self.cut => {
-                self.cut = index.as_usize();
-                self.disown();
+                let counted_to = std::mem::replace(&mut self.cut, index.as_usize());
+                self.disown(index.as_usize() + 1, counted_to);
             }
             FailurePolicy::FailFast | FailurePolicy::ContinueOnError => {}
         }
@@ -121,27 +121,23 @@ impl Run {
     pub(super) fn stop(&mut self, stop: Stop) {
         if self.stop.is_none() {
             self.stop = Some(stop);
-            self.disown();
+            self.disown(0, self.cut);
         }
     }
 
-    /// Takes everything that no longer counts out of the queues, and names what of it is under way.
-    pub(super) fn disown(&mut self) {
-        let from = if self.stop.is_some() { 0 } else { self.cut + 1 };
+    /// Takes everything from one rank to another out of the queues, and names what of it is under way.
+    fn disown(&mut self, from: usize, to: usize) {
         let graph = self.graph.clone();
-        for (index, _) in graph.iter().skip(from) {
-            match self.tasks[index.as_usize()].phase {
-                Phase::Ready => {
-                    self.leave_ready(index);
-                    self.tasks[index.as_usize()].phase = Phase::Stopped;
-                }
+        for (index, task) in graph.iter().skip(from).take((to + 1).saturating_sub(from)) {
+            let phase = self.tasks[index.as_usize()].phase;
+            match phase {
+                Phase::Ready => self.leave_ready(index),
+                Phase::Blocked => drop(self.blocked_mut(task).remove(&index)),
                 Phase::Running => self.unwanted.push(index),
-                Phase::Pending
-                | Phase::Blocked
-                | Phase::Waiting
-                | Phase::Deciding
-                | Phase::Settled
-                | Phase::Stopped => {}
+                Phase::Pending | Phase::Waiting | Phase::Deciding | Phase::Settled | Phase::Stopped => {}
+            }
+            if matches!(phase, Phase::Ready | Phase::Blocked) {
+                self.tasks[index.as_usize()].phase = Phase::Stopped;
             }
         }
     }
@@ -172,20 +168,15 @@ impl Run {
         self.emit(Event::Skipped { task: index, reason });
     }
 
-    pub(super) fn fail_late(&mut self, task: &Task, index: TaskIndex, elapsed_ms: u64) {
+    pub(super) fn fail_late(&mut self, task: &Task, index: TaskIndex, declared: u64, elapsed_ms: u64) {
         // Whether it would have been woken is not known, and it never started.
         if task.resolves.is_some() && self.tasks[index.as_usize()].attempts == 0 {
             return self.emit(Event::Skipped { task: index, reason: SkipReason::Dormant });
         }
-        let declared = self.graph.budgets().max_latency_ms().unwrap_or(0);
         let breach = Breach { cap: Budgeted::GraphLatency, declared, used: elapsed_ms };
         let message = format!("the run had used {elapsed_ms} ms of {declared} ms");
-        let state = &mut self.tasks[index.as_usize()];
-        state.output = None;
-        state.resolution = Resolution::Failed;
-        if state.failed.replace(FailureCategory::BudgetBreach).is_none() {
-            let failure = failure(task, FailureCategory::BudgetBreach, message, Some(breach));
-            self.emit(Event::Failed { task: index, failure: Box::new(failure) });
-        }
+        self.tasks[index.as_usize()].failed = Some(FailureCategory::BudgetBreach);
+        let failure = failure(task, FailureCategory::BudgetBreach, message, Some(breach));
+        self.emit(Event::Failed { task: index, failure: Box::new(failure) });
     }
 }

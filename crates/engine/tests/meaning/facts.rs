@@ -176,7 +176,9 @@ fn the_runs_own_time_is_a_budget_and_its_end_a_breach_of_whatever_is_open() {
     .check();
     let mut run = Run::new(graph.clone());
     let start = run.next_start().unwrap();
-    run.latency_exceeded(51);
+    let early = run.latency_exceeded(49);
+    assert_eq!(early, Err(FactRefused::LatencyNotExceeded { declared: Some(50), told: 49 }));
+    run.latency_exceeded(51).unwrap();
     assert_eq!(run.take_unwanted(), [start.task]);
     assert!(run.next_start().is_none());
     assert!(!run.is_finished(), "what is under way has yet to say what it spent");
@@ -209,4 +211,98 @@ fn a_cancelled_run_starts_nothing_more_and_keeps_what_was_spent() {
     assert_eq!(record.tokens_out, 1);
     assert_eq!(outcome.telemetry_bundle.task("f").unwrap().status, TaskStatus::Success);
     assert_eq!(outcome.final_output, None);
+}
+
+#[test]
+fn a_replay_fails_what_could_never_be_started() {
+    let mut document = G {
+        tasks: vec![
+            T { id: "a".into(), ms: 100, ..T::default() },
+            T { id: "b".into(), deps: vec!["a".into()], ms: 100, ..T::default() },
+            T { id: "m".into(), deps: vec!["a".into()], model: true, tokens: 5, ms: 100, ..T::default() },
+        ],
+        budgets: json!({}),
+        fail_fast: false,
+    }
+    .document();
+    document["tasks"][1]["input"] = json!({ "no": { "$from": "a", "pointer": "/such/thing" } });
+    let graph = CheckedGraph::parse(&document.to_string(), &Limits::default()).unwrap();
+    let (outcome, facts) = record(&graph, &Script::default());
+    assert_eq!(outcome.failure.as_ref().map(|failure| failure.task_id.as_str()), Some("b"));
+    assert_eq!(replay(graph, facts, 3), Ok(outcome));
+}
+
+#[test]
+fn no_attempt_number_is_too_large_to_be_refused() {
+    let graph = pair();
+    let mut run = Run::new(graph.clone());
+    let start = run.next_start().unwrap();
+    let report = AttemptReport { attempt: u32::MAX, ..play(&graph, &Script::default(), &start) };
+    assert!(matches!(run.report(report), Err(FactRefused::WrongAttempt { told: u32::MAX, .. })));
+}
+
+fn failing(id: &str) -> ((String, u32), Act) {
+    ((id.into(), 0), Act { end: End::Fails { transient: false }, tokens: 1, ms: 0 })
+}
+
+#[test]
+fn what_waited_for_room_when_the_run_was_cut_is_never_started() {
+    let model = |id: &str| T { id: id.into(), model: true, tokens: 5, ms: 100, ..T::default() };
+    let tasks = vec![model("a"), model("b"), model("c")];
+    let graph = G { tasks, budgets: json!({ "max_tokens": 12 }), fail_fast: true }.check();
+    let mut run = Run::new(graph.clone());
+    let (a, b) = (run.next_start().unwrap(), run.next_start().unwrap());
+    assert_eq!(run.next_start(), None, "c waits until a and b have settled");
+    run.report(play(&graph, &Script::default(), &b)).unwrap();
+    run.report(play(&graph, &Script([failing("a")].into()), &a)).unwrap();
+    assert_eq!(run.next_start(), None);
+    assert!(run.is_finished());
+}
+
+#[test]
+fn what_is_not_wanted_any_more_is_named_once() {
+    let free = |id: &str| T { id: id.into(), ms: 100, ..T::default() };
+    let graph =
+        G { tasks: vec![free("a"), free("b"), free("c")], budgets: json!({}), fail_fast: true }.check();
+    let mut run = Run::new(graph.clone());
+    let [a, b, c] = [(); 3].map(|()| run.next_start().unwrap());
+    let script = Script([failing("a"), failing("b")].into());
+    run.report(play(&graph, &script, &b)).unwrap();
+    assert_eq!(run.take_unwanted(), [c.task]);
+    run.report(play(&graph, &script, &a)).unwrap();
+    assert_eq!(run.take_unwanted(), []);
+}
+
+// shows C8.1
+#[test]
+fn a_task_that_completed_stays_completed_when_the_runs_time_is_over() {
+    let escalation = vec![json!({ "on": "budget_remaining", "min_tokens": 3, "to": "y" })];
+    let model = |id: &str| T { id: id.into(), model: true, tokens: 5, ms: 100, ..T::default() };
+    let tasks = vec![model("a"), T { escalation, ..model("x") }, model("y")];
+    let graph =
+        G { tasks, budgets: json!({ "max_tokens": 100, "max_latency_ms": 50 }), fail_fast: false }.check();
+    let mut run = Run::new(graph.clone());
+    let (a, x) = (run.next_start().unwrap(), run.next_start().unwrap());
+    run.report(play(&graph, &Script::default(), &x)).unwrap();
+    run.latency_exceeded(51).unwrap();
+    let cancelled =
+        AttemptReport { outcome: AttemptOutcome::Cancelled, ..play(&graph, &Script::default(), &a) };
+    run.report(cancelled).unwrap();
+    let outcome = run.finish(51).unwrap();
+    assert_eq!(outcome.telemetry_bundle.task("x").unwrap().status, TaskStatus::Success);
+    assert_eq!(outcome.failure.unwrap().task_id.as_str(), "a");
+}
+
+// shows C2.5
+#[test]
+fn the_events_of_a_run_fold_to_its_bundle_closing_ones_included() {
+    let free = |id: &str| T { id: id.into(), ms: 100, ..T::default() };
+    let graph = G { tasks: vec![free("a"), free("b")], budgets: json!({}), fail_fast: true }.check();
+    let mut run = Run::new(graph.clone()).observed();
+    let mut fold = telemetry::Fold::new(&graph);
+    let start = run.next_start().unwrap();
+    run.report(play(&graph, &Script([failing("a")].into()), &start)).unwrap();
+    run.close().unwrap();
+    run.drain_events().for_each(|event| fold.apply(&event));
+    assert_eq!(fold.finish(3), run.finish(3).unwrap().telemetry_bundle);
 }
