@@ -23,8 +23,8 @@ use crate::fields::{Fields, expected_arg, holds_reference};
 use crate::registry::excerpt;
 use crate::{Example, Limit, OperationError, OperationLimits};
 
-/// Conditionals and dots in one source. The parser recurses on the first and drops its tree recursively on both;
-/// either takes some thousand to exhaust a stack of 2 MiB.
+/// Of each of `?`, `.`, `!` and `-` in one source. The parser recurses on conditionals and on signs, and drops its tree
+/// recursively on dots; unoptimised, some thousand of them exhaust a stack of 2 MiB.
 const MAX_CHAINED: usize = 500;
 
 /// Levels of brackets that the parser descends into.
@@ -84,7 +84,7 @@ fn parse(source: &str, limits: &OperationLimits) -> Result<IdedExpr, OperationEr
     if source.len() as u64 > limits.max_expression_bytes {
         return Err(OperationError::limit(Limit::ExpressionBytes, limits.max_expression_bytes));
     }
-    for chained in ['?', '.'] {
+    for chained in ['?', '.', '!', '-'] {
         if source.matches(chained).count() > MAX_CHAINED {
             return Err(OperationError::limit(Limit::ExpressionDepth, limits.max_expression_depth));
         }
