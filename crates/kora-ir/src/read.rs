@@ -19,6 +19,7 @@ pub(crate) use self::draft::{
 pub(crate) use self::fields::shorten;
 pub(crate) use self::json::{Broken, Json, Kind, Read, Why};
 pub(crate) use self::payload::MAX_DEPTH;
+use crate::pointer::Pointer;
 use crate::report::{At, Report};
 use crate::{Limits, OutputSchema, ViolationCode};
 
@@ -49,6 +50,25 @@ pub(crate) struct Reader<'s, 'r> {
     pub(crate) schemas: HashMap<&'s str, Option<Arc<OutputSchema>>>,
     /// The same by their meaning, for schemas that differ in white space or order only.
     pub(crate) compiled: HashMap<Vec<u8>, Arc<OutputSchema>>,
+    pub(crate) shared: Shared,
+}
+
+/// What templates have in common: tasks by the thousand name the same members and point to the same places. Kept once,
+/// it also stays in the processor's cache when they run.
+#[derive(Debug, Default)]
+pub(crate) struct Shared {
+    names: HashMap<String, Arc<str>>,
+    pointers: HashMap<String, Arc<Pointer>>,
+}
+
+impl Shared {
+    pub(crate) fn name(&mut self, name: String) -> Arc<str> {
+        Arc::clone(self.names.entry(name).or_insert_with_key(|name| name.as_str().into()))
+    }
+
+    pub(crate) fn pointer(&mut self, pointer: String) -> Arc<Pointer> {
+        Arc::clone(self.pointers.entry(pointer).or_insert_with_key(|pointer| Arc::new(Pointer::new(pointer))))
+    }
 }
 
 impl<'s, 'r> Reader<'s, 'r> {
@@ -61,6 +81,7 @@ impl<'s, 'r> Reader<'s, 'r> {
             references: Vec::new(),
             schemas: HashMap::new(),
             compiled: HashMap::new(),
+            shared: Shared::default(),
         }
     }
 

@@ -24,10 +24,10 @@ pub(crate) enum Node {
     Fixed(Arc<Value>),
     Reference {
         from: TaskIndex,
-        pointer: Pointer,
+        pointer: Arc<Pointer>,
     },
     Array(Box<[Node]>),
-    Object(Box<[(Box<str>, Node)]>),
+    Object(Box<[(Arc<str>, Node)]>),
 }
 
 impl Template {
@@ -207,7 +207,7 @@ mod tests {
     fn references_that_would_add_up_to_too_much_are_refused_before_they_are_copied() {
         let schema = OutputSchema::compile(json!({}), &Limits::default()).unwrap();
         let output = schema.admit(json!({"a": "x".repeat(100)})).unwrap();
-        let reference = || Node::Reference { from: TaskIndex(0), pointer: Pointer::new("/a") };
+        let reference = || Node::Reference { from: TaskIndex(0), pointer: Arc::new(Pointer::new("/a")) };
         let template = |count: usize| Template {
             node: Node::Array((0..count).map(|_| reference()).collect()),
             max_bytes: 1000,
@@ -217,7 +217,7 @@ mod tests {
         let refused = resolve(10).unwrap_err();
         assert_eq!(refused.reason, UnresolvedReason::TooLarge { max_bytes: 1000 });
         let nothing = Template {
-            node: Node::Reference { from: TaskIndex(0), pointer: Pointer::new("/b") },
+            node: Node::Reference { from: TaskIndex(0), pointer: Arc::new(Pointer::new("/b")) },
             max_bytes: 9,
         };
         let refused = nothing.resolve(|_| Some(&output)).unwrap_err();

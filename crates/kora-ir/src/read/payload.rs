@@ -8,7 +8,7 @@ use serde_json::{Map, Number, Value};
 use super::fields::shorten;
 use super::words::{MAX_EXACT, id_fault};
 use super::{Kind, Read, Reader, ReferenceDraft};
-use crate::pointer::{self, Pointer};
+use crate::pointer;
 use crate::reference::Node;
 use crate::report::At;
 use crate::{TaskIndex, Template, ViolationCode};
@@ -148,7 +148,7 @@ impl<'s> Reader<'s, '_> {
         let mut open = open.into_iter().peekable();
         let nodes = fields.into_iter().enumerate().map(|(at, (name, value))| {
             let node = open.next_if(|(open_at, _)| *open_at == at);
-            (name.into_boxed_str(), node.map_or_else(|| Node::Fixed(Arc::new(value)), |(_, node)| node))
+            (self.shared.name(name), node.map_or_else(|| Node::Fixed(Arc::new(value)), |(_, node)| node))
         });
         Ok(Payload::Open(Node::Object(nodes.collect())))
     }
@@ -158,7 +158,7 @@ impl<'s> Reader<'s, '_> {
         match self.reference_fields(fields, offset, &["$from", "pointer"]) {
             Some((from, pointer)) => Payload::Open(Node::Reference {
                 from: reference_number(from),
-                pointer: Pointer::new(&pointer),
+                pointer: self.shared.pointer(pointer),
             }),
             None => Payload::Fixed(Value::Null),
         }
