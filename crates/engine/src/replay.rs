@@ -16,7 +16,7 @@ pub fn replay(
     facts: impl IntoIterator<Item = Fact>,
     total_latency_ms: u64,
 ) -> Result<RunOutcome, ReplayError> {
-    let mut run = Run::following(graph);
+    let mut run = Run::new(graph);
     for (position, fact) in facts.into_iter().enumerate() {
         run.apply(fact).map_err(|source| ReplayError::Refused { position, source })?;
     }

@@ -49,7 +49,6 @@ pub struct Run {
     wave: Vec<TaskIndex>,
     fold: Fold,
     observed: Option<Vec<Event>>,
-    followed: bool,
     closed: bool,
 }
 
@@ -69,15 +68,6 @@ enum Stop {
 impl Run {
     /// A run of `graph` that has not started.
     pub fn new(graph: CheckedGraph) -> Self {
-        Self::unopened(graph).open()
-    }
-
-    fn open(mut self) -> Self {
-        self.advance(&self.graph.clone());
-        self
-    }
-
-    fn unopened(graph: CheckedGraph) -> Self {
         let tasks: Vec<TaskState> = graph
             .tasks()
             .iter()
@@ -85,7 +75,7 @@ impl Run {
             .collect();
         let wave =
             graph.iter().map(|(index, _)| index).filter(|i| tasks[i.as_usize()].pending == 0).collect();
-        Self {
+        let mut run = Self {
             ledger: Ledger::new(&graph),
             fold: Fold::new(&graph),
             cut: tasks.len(),
@@ -101,22 +91,13 @@ impl Run {
             stop: None,
             unwanted: Vec::new(),
             observed: None,
-            followed: false,
             closed: false,
             wave,
             tasks,
             graph,
-        }
-    }
-
-    /// A run that is followed, not driven: somebody else made it, and tells what started with
-    /// [`start_task`](Self::start_task). A task whose input cannot be built then fails as soon as that is known, since
-    /// it has no turn of its own at which it could.
-    #[must_use]
-    pub fn following(graph: CheckedGraph) -> Self {
-        let mut run = Self::unopened(graph);
-        run.followed = true;
-        run.open()
+        };
+        run.advance(&run.graph.clone());
+        run
     }
 
     /// Keeps events for [`drain_events`](Self::drain_events) from now on.
@@ -146,6 +127,8 @@ impl Run {
         while let Some(index) = self.take_turn() {
             match self.prepare(self.graph.task(index)) {
                 Ok(work) => return Some(self.start(index, work)),
+                // Outputs do not change, so what was checked when the task became ready still holds, but for a prompt
+                // that a bug would let through: that is a failure as well, and no panic.
                 Err(message) => {
                     let graph = self.graph.clone();
                     self.leave_ready(index);

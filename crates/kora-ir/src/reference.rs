@@ -54,6 +54,23 @@ impl Template {
         }
     }
 
+    /// Whether [`resolve`](Self::resolve) will do, without copying anything.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn check<'o>(
+        &self,
+        output_of: impl Fn(TaskIndex) -> Option<&'o ValidatedOutput>,
+    ) -> Result<(), UnresolvedReference> {
+        match &self.node {
+            Node::Reference { from, pointer } if pointer.as_str().is_empty() => output_of(*from)
+                .map(drop)
+                .ok_or_else(|| unresolved(*from, pointer, UnresolvedReason::Nothing)),
+            node => Filling { output_of, left: self.max_bytes, max_bytes: self.max_bytes }.check(node),
+        }
+    }
+
     /// The payload with every reference replaced by what it points to.
     ///
     /// # Errors
@@ -137,20 +154,32 @@ struct Filling<F> {
 }
 
 impl<'o, F: Fn(TaskIndex) -> Option<&'o ValidatedOutput>> Filling<F> {
+    fn check(&mut self, node: &Node) -> Result<(), UnresolvedReference> {
+        match node {
+            Node::Fixed(_) => Ok(()),
+            Node::Reference { from, pointer } => self.find(*from, pointer).map(drop),
+            Node::Array(items) => items.iter().try_for_each(|item| self.check(item)),
+            Node::Object(fields) => fields.iter().try_for_each(|(_, field)| self.check(field)),
+        }
+    }
+
+    /// What a reference points to, its size counted.
+    fn find(&mut self, from: TaskIndex, pointer: &Pointer) -> Result<&'o Value, UnresolvedReference> {
+        let value = (self.output_of)(from)
+            .and_then(|output| pointer.follow(output.value()))
+            .ok_or_else(|| unresolved(from, pointer, UnresolvedReason::Nothing))?;
+        if take_bytes(value, &mut self.left) {
+            Ok(value)
+        } else {
+            Err(unresolved(from, pointer, UnresolvedReason::TooLarge { max_bytes: self.max_bytes }))
+        }
+    }
+
     fn fill(&mut self, node: &Node) -> Result<Value, UnresolvedReference> {
         match node {
             Node::Fixed(value) => Ok(Value::clone(value)),
-            Node::Reference { from, pointer } => {
-                let value = (self.output_of)(*from)
-                    .and_then(|output| pointer.follow(output.value()))
-                    .ok_or_else(|| unresolved(*from, pointer, UnresolvedReason::Nothing))?;
-                // Counted before it is copied.
-                if !take_bytes(value, &mut self.left) {
-                    let reason = UnresolvedReason::TooLarge { max_bytes: self.max_bytes };
-                    return Err(unresolved(*from, pointer, reason));
-                }
-                Ok(value.clone())
-            }
+            // Counted before it is copied.
+            Node::Reference { from, pointer } => self.find(*from, pointer).cloned(),
             Node::Array(items) => {
                 let mut array = Vec::with_capacity(items.len());
                 for item in items {

@@ -23,12 +23,13 @@ impl Run {
             }
             Admission::Granted(allowance) => {
                 self.tasks[rank].allowance = allowance;
-                match self.followed.then(|| self.prepare(task)) {
-                    Some(Err(message)) => {
+                // Now, and not when its turn comes: who fails must not depend on who else is running.
+                match self.check_inputs(task) {
+                    Ok(()) => self.make_ready(task, index),
+                    Err(message) => {
                         let failure = failure(task, FailureCategory::ValidationError, message, None);
                         self.fail(graph, index, failure);
                     }
-                    Some(Ok(_)) | None => self.make_ready(task, index),
                 }
             }
             Admission::Wait => {

@@ -13,6 +13,21 @@ use crate::start::StartWork;
 use crate::state::Resolution;
 
 impl Run {
+    /// Whether everything that the task refers to is there. What an operation refers to is not copied yet: a wide graph
+    /// may have more ready than fits into memory.
+    pub(super) fn check_inputs(&self, task: &Task) -> Result<(), String> {
+        let output_of = |from| self.output_for(task, from);
+        match &task.work {
+            Work::Operation(operation) => {
+                let input = task.input.check(output_of);
+                input.map_err(|error| unresolved(&self.graph, "input", &error))?;
+                let args = operation.args.check(output_of);
+                args.map_err(|error| unresolved(&self.graph, "args", &error))
+            }
+            Work::Model(_) => self.prepare(task).map(drop),
+        }
+    }
+
     /// Resolves everything that the task refers to.
     pub(super) fn prepare(&self, task: &Task) -> Result<StartWork, String> {
         let output_of = |from| self.output_for(task, from);
