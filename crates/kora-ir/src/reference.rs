@@ -67,7 +67,9 @@ impl Template {
             Node::Reference { from, pointer } if pointer.as_str().is_empty() => output_of(*from)
                 .map(drop)
                 .ok_or_else(|| unresolved(*from, pointer, UnresolvedReason::Nothing)),
-            node => Filling { output_of, left: self.max_bytes, max_bytes: self.max_bytes }.check(node),
+            node @ (Node::Fixed(_) | Node::Reference { .. } | Node::Array(_) | Node::Object(_)) => {
+                Filling { output_of, left: self.max_bytes, max_bytes: self.max_bytes }.check(node)
+            }
         }
     }
 
