@@ -1,5 +1,6 @@
 //! Who does what: every task's operation or model, found and checked before anything runs (C3.7, C10.3).
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use backend_api::UnmetCapability;
@@ -7,6 +8,7 @@ use kora_ir::{CheckedGraph, Task, TaskIndex, Work, write_canonical};
 use models::Route;
 use operations::PreparedOperation;
 use rustc_hash::FxHashMap;
+use serde_json::Value;
 
 use crate::LocalConfig;
 
@@ -44,8 +46,7 @@ impl Plan {
                     let doer = match prepared.get(&key[..]) {
                         Some(doer) => doer.clone(),
                         None => {
-                            let doer = config.operations.prepare(&operation.operation, &args);
-                            let doer = doer.map(Doer::Operation).map_err(|error| error.to_string());
+                            let doer = prepare(config, &operation.operation, &args);
                             prepared.insert(key.as_slice().into(), doer.clone());
                             doer
                         }
@@ -79,6 +80,14 @@ impl Plan {
             Doer::Model(route) => Some(Arc::clone(route)),
             Doer::Operation(_) => None,
         }
+    }
+}
+
+/// Prepares an operation. It may be anybody's, so a panic of it is an operation that cannot be had, and no more.
+fn prepare(config: &LocalConfig, name: &str, args: &Value) -> Result<Doer, String> {
+    match catch_unwind(AssertUnwindSafe(|| config.operations.prepare(name, args))) {
+        Ok(operation) => operation.map(Doer::Operation).map_err(|error| error.to_string()),
+        Err(_) => Err(String::from("the operation panicked while it was prepared")),
     }
 }
 

@@ -169,7 +169,7 @@ impl Session {
         loop {
             let run = core.run.as_mut().filter(|run| run.running() < room)?;
             let start = run.next_start();
-            // Starting may settle tasks whose input cannot be built.
+            // The start is an event itself.
             self.tell(core);
             match start? {
                 Start { work: StartWork::Operation { input, args }, task, attempt, time_left_us, .. } => {
@@ -200,7 +200,7 @@ impl Session {
         }
     }
 
-    /// Notes that a worker begins with `job`, and hands it its stop flag.
+    /// Notes that a worker begins with `job`.
     pub(super) fn begin(&self, core: &mut Core, worker: u64, job: &Job, since: std::time::Instant) {
         if let Some(worker) = core.workers.get_mut(&worker) {
             worker.busy =

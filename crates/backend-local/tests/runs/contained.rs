@@ -1,8 +1,13 @@
 //! A panic is the failure of one attempt and of nothing else.
 
-use serde_json::json;
+use std::sync::Arc;
 
-use crate::support::{World, budget, closure, failed, graph, model, operation};
+use backend_api::ExecutionBackend;
+use backend_local::{LocalBackend, LocalConfig};
+use operations::{Example, Operation, OperationError, OperationRegistry, PreparedOperation};
+use serde_json::{Value, json};
+
+use crate::support::{World, budget, closure, context, failed, graph, model, operation};
 
 // shows C9.1
 #[tokio::test]
@@ -21,6 +26,44 @@ async fn a_panic_of_an_operation_or_an_adapter_fails_its_task_only() {
     assert_eq!(result.failure.as_ref().map(|failure| failure.task_id.as_str()), Some("a"));
     let again = world.run(&graph(&tasks[2..3], &json!({}))).await;
     assert_eq!(again.failure, None, "the backend is as good as before");
+}
+
+/// An operation that panics before it was ever run.
+#[derive(Debug)]
+struct Unprepared(Example);
+
+impl Operation for Unprepared {
+    fn name(&self) -> &str {
+        "unprepared"
+    }
+
+    fn summary(&self) -> &str {
+        "Of a test."
+    }
+
+    fn args_schema(&self) -> &Value {
+        &Value::Bool(true)
+    }
+
+    fn example(&self) -> &Example {
+        &self.0
+    }
+
+    fn prepare(&self, _args: &Value) -> Result<Arc<dyn PreparedOperation>, OperationError> {
+        unreachable!("of a test")
+    }
+}
+
+// shows C3.7
+#[tokio::test]
+async fn an_operation_that_panics_while_it_is_prepared_is_refused_and_hangs_nothing() {
+    let example = Example { args: json!({}), input: json!({}), output: json!({}) };
+    let mut operations = OperationRegistry::standard();
+    operations.register(Unprepared(example)).unwrap();
+    let backend = LocalBackend::new(LocalConfig { operations, ..LocalConfig::default() });
+    let graph = graph(&[operation("a", &[], "unprepared", &json!({}))], &json!({}));
+    let refusal = backend.execute_taskgraph(&graph, &context()).await.unwrap_err();
+    assert!(refusal.to_string().contains("panicked while it was prepared"), "{refusal}");
 }
 
 // shows C11.1
