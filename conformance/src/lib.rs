@@ -1,0 +1,16 @@
+//! The conformance suite of the ExecutionBackend contract: the judge that no backend can talk its way past.
+//!
+//! A case is data: a graph, what the suite's own model answers, the outcomes that the contract allows. A backend is
+//! plugged in in process, as a command, or by its URL, and is seen as documents only, so the same case gives the same
+//! verdict everywhere. What a backend reports is held against what the suite's model saw.
+mod case;
+pub mod model;
+mod report;
+mod verdict;
+
+pub use crate::case::{Allowed, Case, Requires, RunPlan};
+pub use crate::report::{
+    CaseReport, ClauseReport, Finding, Known, Provenance, REPORT_SCHEMA_VERSION, Report, SubjectIdentity,
+    SuiteIdentity, TimelineEntry,
+};
+pub use crate::verdict::{Conformance, Verdict};
