@@ -1,0 +1,14 @@
+//! Serves any backend to whoever speaks JSON (C1.3).
+//!
+//! [`Service`] is the seam: a backend as documents. [`BackendService`] makes one of any
+//! [`ExecutionBackend`](backend_api::ExecutionBackend); the transports carry one without knowing which it is.
+mod service;
+
+mod context;
+mod refusal;
+
+mod backend_service;
+
+pub use crate::backend_service::BackendService;
+pub use crate::refusal::RefusalDocument;
+pub use crate::service::{Answer, ExecuteRequest, Service};
