@@ -5,12 +5,16 @@
 //! verdict everywhere. What a backend reports is held against what the suite's model saw.
 mod case;
 pub mod model;
+mod observation;
 mod report;
+mod subject;
 mod verdict;
 
 pub use crate::case::{Allowed, Case, Requires, RunPlan};
+pub use crate::observation::{Observation, RunEnd, SeenRun};
 pub use crate::report::{
     CaseReport, ClauseReport, Finding, Known, Provenance, REPORT_SCHEMA_VERSION, Report, SubjectIdentity,
     SuiteIdentity, TimelineEntry,
 };
+pub use crate::subject::{Clock, Introduction, Mishap, Plug, Subject, Transport};
 pub use crate::verdict::{Conformance, Verdict};
