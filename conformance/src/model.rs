@@ -13,8 +13,13 @@ mod open_call;
 mod pieces;
 mod run_log;
 
+mod adapter;
+mod client;
+
+pub use self::adapter::BookAdapter;
 pub use self::book::{Asked, BookRun, ModelBook, Stray};
 pub use self::call::{CallEnd, SeenCall};
+pub use self::client::{Fault, Generation, ModelClient, Said};
 pub use self::marker::marker;
 pub use self::open_call::{Beat, OpenCall};
 pub use self::served::{MODELS, ModelEndpoint, SuiteModel};

@@ -40,13 +40,8 @@ enum Stage {
 pub enum Beat {
     /// The answer begins. Over HTTP its head is sent.
     Begun,
-    /// The next piece of the answer.
-    Piece {
-        /// Its text.
-        text: String,
-        /// What it counts for: 1, or 0 where an answer is said to cost nothing.
-        tokens: u64,
-    },
+    /// The next token of the answer, as text.
+    Piece(String),
     /// The answer is complete.
     Done {
         /// What the prompt is said to have cost.
@@ -88,15 +83,13 @@ impl OpenCall {
                 self.begin().await
             }
             Stage::Saying { pieces, tokens } => {
-                let Some((text, counted)) = pieces.peek() else {
+                if pieces.is_empty() {
                     let tokens_out = *tokens;
                     return self.said(tokens_out);
-                };
-                let beat = Beat::Piece { text: text.to_owned(), tokens: counted };
+                }
                 pause(Duration::from_millis(self.step.ms_per_token)).await;
-                pieces.advance();
-                self.noting.tokens(counted);
-                beat
+                self.noting.token();
+                Beat::Piece(pieces.take().to_owned())
             }
             Stage::Overrunning { said } => {
                 let said = *said;
@@ -106,8 +99,8 @@ impl OpenCall {
                 let wait = Duration::from_millis(self.step.ms_per_token);
                 pause(if said < self.cap { wait } else { wait.max(OVERRUN_PACE) }).await;
                 self.stage = Stage::Overrunning { said: said + 1 };
-                self.noting.tokens(1);
-                Beat::Piece { text: OVERRUN_PIECE.to_owned(), tokens: 1 }
+                self.noting.token();
+                Beat::Piece(OVERRUN_PIECE.to_owned())
             }
             Stage::Over => std::future::pending().await,
         }
@@ -123,8 +116,7 @@ impl OpenCall {
             (Act::Overrun, _) => self.stage = Stage::Overrunning { said: 0 },
             (Act::Hang, _) | (_, None) => std::future::pending().await,
             (_, Some((text, tokens))) => {
-                let pieces = Pieces::new(text, tokens);
-                self.stage = Stage::Saying { tokens: pieces.tokens(), pieces };
+                self.stage = Stage::Saying { pieces: Pieces::new(text, tokens), tokens };
             }
         }
         Beat::Begun

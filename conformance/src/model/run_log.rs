@@ -160,10 +160,10 @@ pub(super) struct Noting {
 }
 
 impl Noting {
-    pub(super) fn tokens(&self, tokens: u64) {
+    pub(super) fn token(&self) {
         // After the run's end there is no call to note it at.
         if let Some(call) = self.log.log().calls.get_mut(self.index) {
-            call.tokens_out = call.tokens_out.saturating_add(tokens);
+            call.tokens_out = call.tokens_out.saturating_add(1);
         }
     }
 

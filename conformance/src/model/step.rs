@@ -3,6 +3,11 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+/// An adapter may well take what is longer for several tokens.
+const MAX_TOKEN_BYTES: usize = 1000;
+/// No answer is said to cost more than this.
+const MAX_TOKENS: u64 = 1 << 20;
+
 /// One answer of the scripted model.
 ///
 /// The model obeys no cap: keeping to one is the backend's duty, so the suite must be able to see it failing to
@@ -22,7 +27,7 @@ pub struct Step {
     /// What the prompt is said to cost.
     #[serde(default = "eight")]
     pub tokens_in: u64,
-    /// What the answer costs. By default a token for each 4 bytes.
+    /// What the answer costs. By default a token for each 4 bytes; in any case as much as [`Self::text`] says.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tokens_out: Option<u64>,
 }
@@ -34,13 +39,20 @@ impl Step {
     }
 
     /// The text that is generated, and in how many tokens. `None`: this act generates no whole text.
+    ///
+    /// The same for whoever counts tokens, pieces or characters: no token is longer than 1000 bytes, none is empty,
+    /// and where there are more of them than characters, spaces follow. There are 2²⁰ at most.
     pub fn text(&self) -> Option<(String, u64)> {
-        let text = match &self.act {
+        let mut text = match &self.act {
             Act::Reply(value) => value.to_string(),
             Act::Text(text) | Act::CutOff(text) => text.clone(),
             Act::Overrun | Act::Fail(_) | Act::Hang => return None,
         };
-        let tokens = self.tokens_out.unwrap_or_else(|| tokens_of(&text));
+        let least = u64::try_from(text.len().div_ceil(MAX_TOKEN_BYTES)).unwrap_or(u64::MAX);
+        let tokens = self.tokens_out.unwrap_or_else(|| tokens_of(&text)).min(MAX_TOKENS).max(least);
+        let characters = text.chars().count();
+        let spaces = usize::try_from(tokens).unwrap_or(usize::MAX).saturating_sub(characters);
+        text.extend(std::iter::repeat_n(' ', spaces));
         Some((text, tokens))
     }
 }
@@ -87,4 +99,24 @@ fn is_zero(ms: &u64) -> bool {
 /// A token for each 4 bytes, the last one begun.
 pub fn tokens_of(text: &str) -> u64 {
     u64::try_from(text.len().div_ceil(4)).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(text: &str, tokens_out: Option<u64>) -> (String, u64) {
+        Step { tokens_out, ..Step::new(Act::Text(text.into())) }.text().unwrap()
+    }
+
+    #[test]
+    fn an_answer_costs_what_its_step_says_as_far_as_that_can_be() {
+        assert_eq!(text("abcde", None), ("abcde".into(), 2));
+        assert_eq!(text("abcde", Some(5)), ("abcde".into(), 5));
+        assert_eq!(text("{}", Some(4)), ("{}  ".into(), 4));
+        assert_eq!(text("", None), (String::new(), 0));
+        assert_eq!(text("abcde", Some(0)).1, 1);
+        assert_eq!(text(&"a".repeat(2001), Some(1)).1, 3);
+        assert_eq!(text("{}", Some(u64::MAX)).1, MAX_TOKENS);
+    }
 }
