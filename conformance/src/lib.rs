@@ -16,5 +16,5 @@ pub use crate::report::{
     CaseReport, ClauseReport, Finding, Known, Provenance, REPORT_SCHEMA_VERSION, Report, SubjectIdentity,
     SuiteIdentity, TimelineEntry,
 };
-pub use crate::subject::{Clock, Introduction, Mishap, Plug, Subject, Transport};
+pub use crate::subject::{Clock, InProcess, Introduction, Mishap, Plug, Subject, Transport};
 pub use crate::verdict::{Conformance, Verdict};

@@ -1,5 +1,7 @@
 //! Who is judged: a backend behind one of three plugs, seen as documents only.
 
+mod in_process;
+
 use std::fmt::Debug;
 
 use async_trait::async_trait;
@@ -9,6 +11,8 @@ use serde_json::Value;
 use thiserror::Error;
 
 use crate::model::ModelEndpoint;
+
+pub use self::in_process::InProcess;
 
 /// Opens backends: a new one for each case where the plug can (in process, a command), the same one where it cannot
 /// (a URL).
