@@ -9,6 +9,12 @@ mod refusal;
 
 mod backend_service;
 
+mod identity;
+
+mod stdio;
+
 pub use crate::backend_service::BackendService;
+pub use crate::identity::Identity;
 pub use crate::refusal::RefusalDocument;
 pub use crate::service::{Answer, ExecuteRequest, Service};
+pub use crate::stdio::{HelloModel, HelloModels, Served, StdioError, StdioLimits, serve_stdio};

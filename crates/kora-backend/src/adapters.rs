@@ -111,7 +111,8 @@ fn unusable(path: &Path, what: &'static str, fault: String) -> CommandError {
     CommandError::Unusable { what, path: path.to_owned(), fault }
 }
 
-fn with_causes(error: &dyn std::error::Error) -> String {
+/// An error and its causes, in one line.
+pub(crate) fn with_causes(error: &dyn std::error::Error) -> String {
     let mut line = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {

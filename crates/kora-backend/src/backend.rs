@@ -5,6 +5,7 @@ use std::sync::Arc;
 use backend_api::{BackendMode, StreamingExecution};
 use backend_local::{LocalBackend, LocalConfig};
 use clap::ValueEnum;
+use models::ModelRouter;
 
 use crate::adapters::ModelArgs;
 use crate::refused::CommandError;
@@ -38,6 +39,17 @@ impl BackendChoice {
             Self::Local => Ok(Arc::new(local(models, max_concurrency)?)),
         }
     }
+
+    /// The backend with these models and no others.
+    pub(crate) fn open_with(
+        self,
+        models: ModelRouter,
+        max_concurrency: Option<u32>,
+    ) -> Arc<dyn StreamingExecution> {
+        match self {
+            Self::Local => Arc::new(local_with(models, max_concurrency)),
+        }
+    }
 }
 
 /// This machine as a backend.
@@ -46,10 +58,14 @@ impl BackendChoice {
 ///
 /// What is wrong with its configuration.
 pub(crate) fn local(models: &ModelArgs, max_concurrency: Option<u32>) -> Result<LocalBackend, CommandError> {
+    Ok(local_with(models.router()?, max_concurrency))
+}
+
+fn local_with(models: ModelRouter, max_concurrency: Option<u32>) -> LocalBackend {
     let defaults = LocalConfig::default();
-    Ok(LocalBackend::new(LocalConfig {
+    LocalBackend::new(LocalConfig {
         max_concurrency: max_concurrency.unwrap_or(defaults.max_concurrency),
-        models: models.router()?,
+        models,
         ..defaults
-    }))
+    })
 }

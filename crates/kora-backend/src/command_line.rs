@@ -7,7 +7,7 @@ use clap::{Parser, Subcommand};
 
 use crate::exit::{self, Exit};
 use crate::refused::CommandError;
-use crate::{capabilities, check, completions, health, models, operations, run};
+use crate::{capabilities, check, completions, health, models, operations, run, serve};
 
 static VERSION: LazyLock<String> = LazyLock::new(|| {
     format!("{} (ExecutionBackend interface {})", env!("CARGO_PKG_VERSION"), InterfaceVersion::CURRENT)
@@ -26,6 +26,8 @@ enum Command {
     /// Run a graph and show what came of it
     #[command(after_help = exit::TABLE)]
     Run(run::Args),
+    /// Serve the backend to other programs
+    Serve(serve::Args),
     /// Check graphs without running them: every violation at once, where it stands, and how to mend it
     #[command(after_help = exit::TABLE)]
     Check(check::Args),
@@ -55,6 +57,7 @@ impl Command {
     fn wants_json(&self) -> bool {
         match self {
             Self::Run(args) => args.json,
+            Self::Serve(args) => args.json,
             Self::Check(args) => args.json,
             Self::Models(args) => args.json,
             Self::Operations(args) => args.json,
@@ -67,6 +70,7 @@ impl Command {
     fn run(&self) -> Result<Exit, CommandError> {
         match self {
             Self::Run(args) => run::run(args),
+            Self::Serve(args) => serve::run(args),
             Self::Check(args) => check::run(args),
             Self::Models(args) => models::run(args),
             Self::Operations(args) => operations::run(args),

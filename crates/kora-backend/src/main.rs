@@ -3,6 +3,8 @@ mod command_line;
 
 mod run;
 
+mod serve;
+
 mod check;
 
 mod capabilities;

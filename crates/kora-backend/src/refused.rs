@@ -4,6 +4,7 @@ use std::io;
 use std::path::PathBuf;
 
 use backend_api::{Refusal, UnmetCapability};
+use backend_server::StdioError;
 use kora_ir::InvalidGraph;
 use serde_json::{Value, json};
 use thiserror::Error;
@@ -56,6 +57,9 @@ pub(crate) enum CommandError {
     /// Standard output cannot be written.
     #[error("cannot write to standard output")]
     Output(#[source] io::Error),
+    /// A caller cannot be served any longer.
+    #[error("the conversation broke off")]
+    Stdio(#[from] StdioError),
     /// The runtime does not start.
     #[error("cannot start the threads of the runtime")]
     Runtime(#[source] io::Error),
@@ -76,7 +80,7 @@ impl CommandError {
             Self::Graph(_) => Exit::InvalidGraph,
             Self::Refused(refusal) => Exit::from(&**refusal),
             Self::Unreadable { .. } | Self::Unusable { .. } | Self::Usage(_) => Exit::Usage,
-            Self::Unsaved { .. } | Self::Output(_) | Self::Runtime(_) => Exit::Internal,
+            Self::Unsaved { .. } | Self::Output(_) | Self::Stdio(_) | Self::Runtime(_) => Exit::Internal,
         }
     }
 
@@ -93,7 +97,7 @@ impl CommandError {
             }
             Self::Usage(_) => ("USAGE_ERROR", Value::Null),
             Self::Unsaved { path, .. } => ("INTERNAL_ERROR", json!({"file": path.display().to_string()})),
-            Self::Output(_) | Self::Runtime(_) => ("INTERNAL_ERROR", Value::Null),
+            Self::Output(_) | Self::Stdio(_) | Self::Runtime(_) => ("INTERNAL_ERROR", Value::Null),
         };
         let mut document = json!({"error_type": error_type, "message": self.in_one_line()});
         if !details.is_null() {
@@ -132,6 +136,7 @@ impl CommandError {
             | Self::Usage(_)
             | Self::Unsaved { .. }
             | Self::Output(_)
+            | Self::Stdio(_)
             | Self::Runtime(_) => self.said(),
         };
         screen::tell(&said);
