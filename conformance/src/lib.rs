@@ -6,15 +6,19 @@
 mod case;
 pub mod model;
 mod observation;
-mod report;
 mod subject;
+
+mod case_info;
+pub mod registry;
+mod report;
 mod verdict;
 
 pub use crate::case::{Allowed, Case, Requires, RunPlan};
+pub use crate::case_info::{CaseBody, CaseInfo};
 pub use crate::observation::{Observation, RunEnd, SeenRun};
 pub use crate::report::{
-    CaseReport, ClauseReport, Finding, Known, Provenance, REPORT_SCHEMA_VERSION, Report, SubjectIdentity,
-    SuiteIdentity, TimelineEntry,
+    CaseReport, ClauseReport, Finding, Known, Measure, Provenance, REPORT_SCHEMA_VERSION, Report,
+    SubjectIdentity, SuiteIdentity, TimelineEntry,
 };
 pub use crate::subject::{Clock, InProcess, Introduction, Mishap, Plug, Subject, Transport};
 pub use crate::verdict::{Conformance, Verdict};

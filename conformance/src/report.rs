@@ -1,5 +1,11 @@
 //! The report: every clause and every case, always; a machine reads it, and renderers make pages of it.
 
+mod seal;
+pub(crate) mod tally;
+
+#[cfg(test)]
+pub(crate) mod sample;
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
@@ -35,6 +41,8 @@ pub struct Report {
     pub clauses: Vec<ClauseReport>,
     /// Every case of the suite, by id.
     pub cases: Vec<CaseReport>,
+    /// What the suite itself counted, by id of the fixed case: what KORA guards against creeping up.
+    pub measures: BTreeMap<String, Measure>,
     /// When, where and how long: whatever may differ between equal runs.
     pub provenance: Provenance,
     /// SHA-256 of the canonical JSON of everything above but `provenance`: `sha256:…`.
@@ -82,7 +90,8 @@ pub struct ClauseReport {
     pub id: String,
     /// In our own words.
     pub text: String,
-    /// The worst verdict of its cases in this profile. `None`: no case can observe it, and the registry says why.
+    /// The worst verdict of its scored cases. `None`: it has none in this profile, or no case can observe it and the
+    /// registry says why.
     pub verdict: Option<Verdict>,
     /// The cases that observe it.
     pub cases: Vec<String>,
@@ -153,6 +162,21 @@ pub struct TimelineEntry {
     pub seen: Option<String>,
     /// Whether the two disagree.
     pub differs: bool,
+}
+
+/// What one fixed case cost, over all its runs, as the suite counted it.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+#[expect(clippy::exhaustive_structs, reason = "the published report format")]
+pub struct Measure {
+    /// Calls that the suite's model saw.
+    pub model_invocations: u64,
+    /// Those of them that came after the first for their task in their run.
+    pub retries: u64,
+    /// Tasks that were executed without a model.
+    pub deterministic_tasks: u64,
+    /// Tasks of the graphs.
+    pub tasks: u64,
 }
 
 /// A failure that is known, and until when that is an excuse.

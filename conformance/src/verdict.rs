@@ -24,6 +24,17 @@ pub enum Verdict {
 }
 
 impl Verdict {
+    /// Every verdict.
+    pub const ALL: [Self; 7] = [
+        Self::Pass,
+        Self::Fail,
+        Self::NotApplicable,
+        Self::Untestable,
+        Self::Inconclusive,
+        Self::NotRun,
+        Self::HarnessError,
+    ];
+
     /// The word in reports.
     pub fn as_str(self) -> &'static str {
         match self {
