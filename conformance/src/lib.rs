@@ -8,6 +8,11 @@ pub mod model;
 mod observation;
 mod subject;
 
+mod draw;
+mod judge;
+mod run;
+mod suite;
+
 mod case_info;
 pub mod registry;
 mod report;
@@ -20,5 +25,7 @@ pub use crate::report::{
     CaseReport, ClauseReport, Finding, Known, Measure, Provenance, REPORT_SCHEMA_VERSION, Report,
     SubjectIdentity, SuiteIdentity, TimelineEntry,
 };
+pub use crate::run::{Progress, RunOptions, run_suite};
 pub use crate::subject::{Clock, InProcess, Introduction, Mishap, Plug, Subject, Transport};
+pub use crate::suite::{CaseError, CaseFolder, Suite};
 pub use crate::verdict::{Conformance, Verdict};

@@ -137,6 +137,8 @@ pub struct Finding {
     pub clause: String,
     /// Which run of the case, counted from 0.
     pub run: u32,
+    /// For a law: the case in which it was seen not to hold.
+    pub seen_in: Option<String>,
     /// Where: a JSON pointer into the view of the run.
     pub at: String,
     /// What was expected, as a pattern or in words.

@@ -88,6 +88,17 @@ pub enum Transport {
     Http,
 }
 
+impl Transport {
+    /// The word in reports.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::InProcess => "in_process",
+            Self::Stdio => "stdio",
+            Self::Http => "http",
+        }
+    }
+}
+
 /// What time is to a case.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[expect(clippy::exhaustive_enums, reason = "it passes or it jumps")]

@@ -55,6 +55,8 @@ pub(crate) struct Sight<'a> {
     pub(crate) capabilities: &'a Value,
     pub(crate) capabilities_after: &'a Value,
     pub(crate) health: &'a Value,
+    /// What the graph needs and the backend does not declare.
+    pub(crate) undeclared: Option<&'a str>,
 }
 
 impl<'a> Sight<'a> {

@@ -66,7 +66,9 @@ fn compare(pattern: &Value, document: Option<&Value>, at: &mut String, found: &m
             if !expected.iter().all(|(operator, operand)| holds(operator, operand, document)) {
                 // An operator that looks inside says better what is wrong there than that something is.
                 match (expected.iter().next(), document) {
-                    (Some((operator, operand)), Some(document)) if expected.len() == 1 && operator == "$each" => {
+                    (Some((operator, operand)), Some(document))
+                        if expected.len() == 1 && operator == "$each" =>
+                    {
                         for (key, member) in members(document) {
                             descend(at, &key, |at| compare(operand, Some(member), at, found));
                         }
@@ -99,8 +101,8 @@ fn holds(operator: &str, operand: &Value, document: Option<&Value>) -> bool {
         "$one_of" => list(operand).iter().any(|pattern| matches(pattern, document)),
         "$all_of" => list(operand).iter().all(|pattern| matches(pattern, document)),
         "$not" => !matches(operand, document),
-        "$type" => document.is_some_and(|document| Some(type_of(document)) == operand.as_str() || {
-            operand == "number" && document.is_number()
+        "$type" => document.is_some_and(|document| {
+            Some(type_of(document)) == operand.as_str() || { operand == "number" && document.is_number() }
         }),
         "$contains" => match (document, operand) {
             (Some(Value::String(text)), Value::String(part)) => text.contains(part.as_str()),
@@ -113,9 +115,7 @@ fn holds(operator: &str, operand: &Value, document: Option<&Value>) -> bool {
             matches!(document, Value::Array(_) | Value::Object(_))
                 && members(document).iter().all(|(_, member)| matches(operand, Some(member)))
         }),
-        "$length" => document
-            .and_then(length)
-            .is_some_and(|length| matches(operand, Some(&json!(length)))),
+        "$length" => document.and_then(length).is_some_and(|length| matches(operand, Some(&json!(length)))),
         "$keys" => match document {
             Some(Value::Object(members)) => {
                 let mut expected: Vec<&str> = list(operand).iter().filter_map(Value::as_str).collect();
@@ -135,8 +135,19 @@ fn holds(operator: &str, operand: &Value, document: Option<&Value>) -> bool {
 
 /// Every operator that [`holds`] knows.
 const OPERATORS: [&str; 13] = [
-    "$at_least", "$at_most", "$one_of", "$all_of", "$not", "$type", "$contains", "$each", "$length", "$keys",
-    "$exactly", "$absent", "$present",
+    "$at_least",
+    "$at_most",
+    "$one_of",
+    "$all_of",
+    "$not",
+    "$type",
+    "$contains",
+    "$each",
+    "$length",
+    "$keys",
+    "$exactly",
+    "$absent",
+    "$present",
 ];
 
 /// The first operator in `pattern` that nobody knows: such a pattern would never match, and hide it.

@@ -83,7 +83,7 @@ pub(crate) fn peak(calls: &[SeenCall]) -> u64 {
 }
 
 /// `document` with the drawn ending taken out of every string and key.
-fn without_ending(document: Value, ending: &str) -> Value {
+pub(crate) fn without_ending(document: Value, ending: &str) -> Value {
     if ending.is_empty() {
         return document;
     }

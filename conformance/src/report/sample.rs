@@ -167,6 +167,7 @@ fn failed_retries() -> CaseReport {
             Finding {
                 clause: String::from("C7.3"),
                 run: 0,
+                seen_in: None,
                 at: String::from("/seen/count/ask"),
                 expected: json!({"$at_most": 3}),
                 got: json!(4),
@@ -175,6 +176,7 @@ fn failed_retries() -> CaseReport {
             Finding {
                 clause: String::from("C8.1"),
                 run: 0,
+                seen_in: None,
                 at: String::from("/tasks/ask/retry_count"),
                 expected: json!(2),
                 got: json!(null),
@@ -214,6 +216,7 @@ fn failed_silently() -> CaseReport {
         findings: vec![Finding {
             clause: String::from("C7.6"),
             run: 1,
+            seen_in: None,
             at: String::from("/status"),
             expected: json!("failed"),
             got: json!("success"),

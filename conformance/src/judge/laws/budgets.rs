@@ -49,7 +49,8 @@ fn told_caps_never_rise(sight: &Sight<'_>, faults: &mut Faults) -> Occasion {
         let (Some(task), Some(told)) = (sight.task(&call.task), call.max_tokens) else { continue };
         any = true;
         let before = sight.calls_of(&call.task).filter(|before| before.attempt < call.attempt);
-        let spent: u64 = before.filter(|before| before.end == CallEnd::Said).map(|before| before.tokens_out).sum();
+        let spent: u64 =
+            before.filter(|before| before.end == CallEnd::Said).map(|before| before.tokens_out).sum();
         let left = task.budget.max_tokens().saturating_sub(spent);
         if told > left {
             faults.add(format!("/seen/order/{place}"), json!({"max_tokens": {"$at_most": left}}), told);
@@ -102,7 +103,11 @@ fn failures<'a>(sight: &Sight<'a>, category: &str) -> Vec<(String, &'a Value)> {
 
 fn a_breach_is_explicit(sight: &Sight<'_>, faults: &mut Faults) -> Occasion {
     let caps = json!([
-        "task.max_tokens", "graph.max_tokens", "graph.max_llm_calls", "graph.max_cpu_units", "graph.max_latency_ms"
+        "task.max_tokens",
+        "graph.max_tokens",
+        "graph.max_llm_calls",
+        "graph.max_cpu_units",
+        "graph.max_latency_ms"
     ]);
     let found = failures(sight, "BUDGET_BREACH");
     for (at, failure) in &found {

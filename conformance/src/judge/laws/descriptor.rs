@@ -41,6 +41,13 @@ pub(super) const LAWS: &[Law] = &[
         likely_cause: "the health check does not look at what runs are served by",
         judge: who_works_is_available,
     },
+    Law {
+        id: "C3.7-what-is-not-declared-is-refused",
+        title: "A graph that needs what the descriptor does not offer is refused, and nothing of it runs",
+        clauses: &["C3.7"],
+        likely_cause: "capabilities are looked at task by task while the graph runs, or the descriptor says too little",
+        judge: what_is_not_declared_is_refused,
+    },
 ];
 
 fn has_every_part(sight: &Sight<'_>, faults: &mut Faults) -> Occasion {
@@ -48,7 +55,9 @@ fn has_every_part(sight: &Sight<'_>, faults: &mut Faults) -> Occasion {
     let size = json!({"$one_of": [{"$type": "null"}, {"$type": "integer", "$at_least": 0}]});
     for part in ["max_model_size", "supported_context_window"] {
         match descriptor.get(part) {
-            None => faults.add(format!("/capabilities/{part}"), "an integer, or null for not known", json!(null)),
+            None => {
+                faults.add(format!("/capabilities/{part}"), "an integer, or null for not known", json!(null))
+            }
             Some(value) if value.is_null() => {}
             Some(value) => faults.unless_matches(&format!("/capabilities/{part}"), &size, value),
         }
@@ -99,4 +108,13 @@ fn who_works_is_available(sight: &Sight<'_>, faults: &mut Faults) -> Occasion {
         faults.add("/health/status", json!({"$one_of": ["healthy", "degraded"]}), "unavailable");
     }
     Occasion::given_if(works)
+}
+
+fn what_is_not_declared_is_refused(sight: &Sight<'_>, faults: &mut Faults) -> Occasion {
+    let Some(needed) = sight.undeclared else { return Occasion::None };
+    if sight.view.get("refused").is_none() {
+        let expected = format!("a refusal: the graph needs {needed}, which is not declared");
+        faults.add("/refused", expected, sight.view["status"].clone());
+    }
+    Occasion::Given
 }

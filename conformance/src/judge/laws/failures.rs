@@ -45,7 +45,11 @@ fn categories_are_the_five(sight: &Sight<'_>, faults: &mut Faults) -> Occasion {
     for (at, failure) in of_run.into_iter().chain(of_records).filter(|(_, failure)| !failure.is_null()) {
         any = true;
         if !failure["error_type"].as_str().is_some_and(|category| CATEGORIES.contains(&category)) {
-            faults.add(format!("{at}/error_type"), json!({ "$one_of": CATEGORIES }), failure["error_type"].clone());
+            faults.add(
+                format!("{at}/error_type"),
+                json!({ "$one_of": CATEGORIES }),
+                failure["error_type"].clone(),
+            );
         }
     }
     Occasion::given_if(any)
@@ -78,7 +82,11 @@ fn for_a_root_cause(sight: &Sight<'_>, faults: &mut Faults) -> Occasion {
     match record {
         Some((at, record, _)) => {
             if record["failure"]["error_type"] != failure["error_type"] {
-                faults.add(format!("{at}/failure/error_type"), failure["error_type"].clone(), record["failure"]["error_type"].clone());
+                faults.add(
+                    format!("{at}/failure/error_type"),
+                    failure["error_type"].clone(),
+                    record["failure"]["error_type"].clone(),
+                );
             }
         }
         None => faults.add("/failure/task_id", "a task that has a record", failure["task_id"].clone()),
@@ -90,10 +98,13 @@ fn dependents_do_not_run(sight: &Sight<'_>, faults: &mut Faults) -> Occasion {
     let Some(graph) = sight.graph else { return Occasion::None };
     let mut any = false;
     for (at, record, task) in sight.records() {
-        let Some(task) = task.filter(|_| record["failure"]["error_type"] == "DEPENDENCY_FAILURE") else { continue };
+        let Some(task) = task.filter(|_| record["failure"]["error_type"] == "DEPENDENCY_FAILURE") else {
+            continue;
+        };
         any = true;
         let without_output = |id: &str| {
-            sight.view["tasks"][id]["status"] == "failed" || sight.view["tasks"][id]["escalated_to"].is_string()
+            sight.view["tasks"][id]["status"] == "failed"
+                || sight.view["tasks"][id]["escalated_to"].is_string()
                 || sight.view["tasks"][id]["status"] == "skipped"
         };
         if !task.dependencies.iter().any(|&before| without_output(graph.task(before).id.as_str())) {

@@ -65,7 +65,9 @@ fn nothing_raw_gets_out(sight: &Sight<'_>, faults: &mut Faults) -> Occasion {
         }
         any = true;
         let value = value.filter(|value| value.is_object() || value.is_array());
-        if let Some(at) = sight.result().and_then(|result| find(result, &raw, value.as_ref(), String::from("/result"))) {
+        if let Some(at) =
+            sight.result().and_then(|result| find(result, &raw, value.as_ref(), String::from("/result")))
+        {
             faults.add(at, "nothing of a reply that was refused", raw.clone());
         }
         if let Some(told) = sight.calls.iter().find(|other| other.prompt.contains(&raw)) {
@@ -86,9 +88,10 @@ fn find(document: &Value, raw: &str, value: Option<&Value>, at: String) -> Optio
     }
     match document {
         Value::String(text) => text.contains(raw).then_some(at),
-        Value::Array(members) => {
-            members.iter().enumerate().find_map(|(place, member)| find(member, raw, value, format!("{at}/{place}")))
-        }
+        Value::Array(members) => members
+            .iter()
+            .enumerate()
+            .find_map(|(place, member)| find(member, raw, value, format!("{at}/{place}"))),
         Value::Object(members) => {
             members.iter().find_map(|(key, member)| find(member, raw, value, format!("{at}/{key}")))
         }

@@ -60,8 +60,7 @@ pub(super) const LAWS: &[Law] = &[
 
 fn every_task_has_one(sight: &Sight<'_>, faults: &mut Faults) -> Occasion {
     let (Some(_), Some(graph)) = (sight.result(), sight.graph) else { return Occasion::None };
-    let mut counts: BTreeMap<&str, u64> =
-        graph.tasks().iter().map(|task| (task.id.as_str(), 0)).collect();
+    let mut counts: BTreeMap<&str, u64> = graph.tasks().iter().map(|task| (task.id.as_str(), 0)).collect();
     for (_, record, _) in sight.records() {
         if let Some(count) = record["task_id"].as_str().and_then(|id| counts.get_mut(id)) {
             *count += 1;
@@ -168,7 +167,9 @@ fn legal(stages: &[&str], work: &str, record: &Value) -> Result<(), String> {
         return Err(String::from("TASK_CONSTRUCTED, DAG_VALIDATED first"));
     };
     let (attempts, last) = match rest.split_last() {
-        Some((&last, attempts)) if last == "TASK_COMPLETED" || last == "TASK_FAILED" => (attempts, Some(last)),
+        Some((&last, attempts)) if last == "TASK_COMPLETED" || last == "TASK_FAILED" => {
+            (attempts, Some(last))
+        }
         Some(_) | None => (rest, None),
     };
     let mut tries = 0_u64;
@@ -226,15 +227,18 @@ mod tests {
 
     #[track_caller]
     fn check(stages: &str, status: &str, retry_count: u64, expected: bool) {
-        let stages: Vec<&str> = stages.split_whitespace().map(|word| match word {
-            "C" => "TASK_CONSTRUCTED",
-            "D" => "DAG_VALIDATED",
-            "M" => "MODEL_INVOCATION",
-            "S" => "SCHEMA_VALIDATION",
-            "ok" => "TASK_COMPLETED",
-            "no" => "TASK_FAILED",
-            other => other,
-        }).collect();
+        let stages: Vec<&str> = stages
+            .split_whitespace()
+            .map(|word| match word {
+                "C" => "TASK_CONSTRUCTED",
+                "D" => "DAG_VALIDATED",
+                "M" => "MODEL_INVOCATION",
+                "S" => "SCHEMA_VALIDATION",
+                "ok" => "TASK_COMPLETED",
+                "no" => "TASK_FAILED",
+                other => other,
+            })
+            .collect();
         let record = json!({"status": status, "retry_count": retry_count});
         assert_eq!(legal(&stages, "MODEL_INVOCATION", &record).is_ok(), expected, "{stages:?} {status}");
     }

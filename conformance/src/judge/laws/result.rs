@@ -91,7 +91,7 @@ fn names_are_echoed(sight: &Sight<'_>, faults: &mut Faults) -> Occasion {
 fn interface_version_is_said(sight: &Sight<'_>, faults: &mut Faults) -> Occasion {
     let Some(result) = sight.result() else { return Occasion::None };
     let said = &result["execution_metadata"]["interface_version"];
-    if !said.as_str().is_some_and(|version| version.split('.').next() == Some("1")) {
+    if said.as_str().is_none_or(|version| version.split('.').next() != Some("1")) {
         faults.add("/metadata/interface_version", "1.x.y", said.clone());
     }
     Occasion::Given
@@ -103,7 +103,9 @@ fn graph_is_the_one(sight: &Sight<'_>, faults: &mut Faults) -> Occasion {
     };
     let metadata = &result["execution_metadata"];
     let mut named = false;
-    for (member, expected) in [("graph_digest", digest.to_string()), ("graph_id", graph.graph_id().to_owned())] {
+    for (member, expected) in
+        [("graph_digest", digest.to_string()), ("graph_id", graph.graph_id().to_owned())]
+    {
         if let Some(said) = metadata.get(member) {
             named = true;
             if *said != expected {

@@ -53,7 +53,10 @@ fn total_tokens_is_a_sum(sight: &Sight<'_>, faults: &mut Faults) -> Occasion {
         return Occasion::None;
     }
     let tokens = |record: &Value, side: &str| record[side].as_u64().unwrap_or(0);
-    let sum = sight.records().map(|(_, record, _)| tokens(record, "tokens_in") + tokens(record, "tokens_out")).sum();
+    let sum = sight
+        .records()
+        .map(|(_, record, _)| tokens(record, "tokens_in") + tokens(record, "tokens_out"))
+        .sum();
     faults.unless_equal("/summary/total_tokens", sum, &sight.view["summary"]["total_tokens"]);
     Occasion::given_if(sum > 0)
 }
@@ -71,7 +74,11 @@ fn counts_are_counts(sight: &Sight<'_>, faults: &mut Faults) -> Occasion {
     }
     let summary = &sight.view["summary"];
     faults.unless_equal("/summary/model_invocation_count", invocations, &summary["model_invocation_count"]);
-    faults.unless_equal("/summary/deterministic_task_count", deterministic, &summary["deterministic_task_count"]);
+    faults.unless_equal(
+        "/summary/deterministic_task_count",
+        deterministic,
+        &summary["deterministic_task_count"],
+    );
     Occasion::Given
 }
 
@@ -79,7 +86,8 @@ fn latency_covers_every_task(sight: &Sight<'_>, faults: &mut Faults) -> Occasion
     if sight.result().is_none() {
         return Occasion::None;
     }
-    let longest = sight.records().filter_map(|(_, record, _)| record["duration_ms"].as_f64()).fold(0.0, f64::max);
+    let longest =
+        sight.records().filter_map(|(_, record, _)| record["duration_ms"].as_f64()).fold(0.0, f64::max);
     let total = &sight.view["summary"]["total_latency_ms"];
     // Both are rounded to milliseconds, maybe not in the same direction.
     if total.as_f64().is_none_or(|total| total + 1.0 < longest) {

@@ -125,7 +125,8 @@ fn the_declared_model(sight: &Sight<'_>, faults: &mut Faults) -> Occasion {
         let kora_ir::Work::Model(declared) = &task.work else { continue };
         let declared = &*declared.model;
         let fits = |model: &crate::model::SuiteModel| model.id == declared || model.tier == declared;
-        let expected = crate::model::MODELS.iter().find(|model| fits(model)).map_or(declared, |model| model.id);
+        let expected =
+            crate::model::MODELS.iter().find(|model| fits(model)).map_or(declared, |model| model.id);
         if call.model != expected {
             faults.add(format!("/seen/order/{place}"), format!("a call to `{expected}`"), call.model.clone());
         }
