@@ -4,6 +4,7 @@
 //! plugged in in process, as a command, or by its URL, and is seen as documents only, so the same case gives the same
 //! verdict everywhere. What a backend reports is held against what the suite's model saw.
 mod case;
+mod loopback;
 pub mod model;
 mod observation;
 mod subject;
@@ -20,6 +21,7 @@ mod verdict;
 
 pub use crate::case::{Allowed, Case, Requires, RunPlan};
 pub use crate::case_info::{CaseBody, CaseInfo};
+pub use crate::loopback::AddressError;
 pub use crate::observation::{Observation, RunEnd, SeenRun};
 pub use crate::report::{
     CaseReport, ClauseReport, Finding, Known, Measure, Provenance, REPORT_SCHEMA_VERSION, Report,

@@ -15,6 +15,7 @@ mod run_log;
 
 mod adapter;
 mod client;
+mod server;
 
 pub use self::adapter::BookAdapter;
 pub use self::book::{Asked, BookRun, ModelBook, Stray};
@@ -23,4 +24,5 @@ pub use self::client::{Fault, Generation, ModelClient, Said};
 pub use self::marker::marker;
 pub use self::open_call::{Beat, OpenCall};
 pub use self::served::{MODELS, ModelEndpoint, SuiteModel};
+pub use self::server::ModelServer;
 pub use self::step::{Act, ModelFault, Step, tokens_of};

@@ -1,9 +1,12 @@
 //! How the suite's own backends call its model, whichever way it is reached.
 
+mod http;
+
 use std::sync::Arc;
 
 use thiserror::Error;
 
+use crate::loopback::{Address, AddressError};
 use crate::model::{Asked, Beat, ModelBook, ModelEndpoint, ModelFault, OpenCall};
 
 /// A way to the model.
@@ -13,12 +16,27 @@ pub struct ModelClient(Way);
 #[derive(Clone, Debug)]
 enum Way {
     Book(Arc<ModelBook>),
+    Http(Address),
 }
 
 impl ModelClient {
-    /// By HTTP if there is an address, else in this process.
+    /// In this process, through the endpoint's book.
     pub fn of(endpoint: &ModelEndpoint) -> Self {
-        Self(Way::Book(Arc::clone(&endpoint.book)))
+        Self::within(Arc::clone(&endpoint.book))
+    }
+
+    /// In this process.
+    pub fn within(book: Arc<ModelBook>) -> Self {
+        Self(Way::Book(book))
+    }
+
+    /// By HTTP, at an address of this machine, up to and including `/v1`.
+    ///
+    /// # Errors
+    ///
+    /// [`AddressError`] if it is none.
+    pub fn at(base_url: &str) -> Result<Self, AddressError> {
+        Address::parse(base_url).map(|address| Self(Way::Http(address)))
     }
 
     /// Calls the model, and waits until it begins to answer.
@@ -39,6 +57,10 @@ impl ModelClient {
                     Some(_) => Err(Fault::Broken),
                 }
             }
+            Way::Http(address) => {
+                let stream = http::call(address, asked).await?;
+                Ok(Generation(Coming::Http(Box::new(stream))))
+            }
         }
     }
 }
@@ -50,6 +72,7 @@ pub struct Generation(Coming);
 #[derive(Debug)]
 enum Coming {
     Book(OpenCall),
+    Http(Box<http::Stream>),
 }
 
 impl Generation {
@@ -65,6 +88,7 @@ impl Generation {
                     return Ok(said);
                 }
             },
+            Coming::Http(stream) => stream.next().await,
         }
     }
 }
@@ -129,7 +153,7 @@ mod tests {
     fn world(step: Step) -> (ModelClient, BookRun) {
         let book = ModelBook::new();
         let run = book.begin("aaaaa", BTreeMap::from([("x".to_owned(), vec![step])]));
-        (ModelClient::of(&ModelEndpoint { book, base_url: None }), run)
+        (ModelClient::within(book), run)
     }
 
     fn asked(task: &str) -> Asked {

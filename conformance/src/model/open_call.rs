@@ -8,11 +8,13 @@ use crate::model::{Act, CallEnd, ModelFault, Step};
 
 /// How many tokens an overrun goes on for beyond the cap that came with the call. Enough to see that nobody keeps
 /// the cap, and an end to it.
-pub(super) const OVERRUN_TOKENS: u64 = 4096;
+const OVERRUN_TOKENS: u64 = 4096;
+/// How many tokens of any other answer are slowed down beyond the cap.
+const SLOW_TOKENS: u64 = 256;
+/// What each of them takes, so that who hangs up at the cap is seen to.
+const SLOW_PACE: Duration = Duration::from_millis(1);
 /// No cap is taken for more than this.
 const MAX_CAP: u64 = 1 << 16;
-/// What each token beyond the cap takes, so that who hangs up at the cap is seen to.
-const OVERRUN_PACE: Duration = Duration::from_millis(1);
 /// What an overrun consists of.
 const OVERRUN_PIECE: &str = "x";
 
@@ -21,16 +23,18 @@ const OVERRUN_PIECE: &str = "x";
 pub struct OpenCall {
     noting: Noting,
     step: Step,
-    cap: u64,
+    cap: Option<u64>,
     is_served: bool,
+    is_at_once: bool,
     stage: Stage,
+    said: u64,
 }
 
 #[derive(Debug)]
 enum Stage {
     Before,
-    Saying { pieces: Pieces, tokens: u64 },
-    Overrunning { said: u64 },
+    Saying(Pieces),
+    Overrunning,
     Over,
 }
 
@@ -57,7 +61,14 @@ pub enum Beat {
 
 impl OpenCall {
     pub(super) fn new(noting: Noting, step: Step, max_tokens: Option<u64>, is_served: bool) -> Self {
-        Self { noting, step, cap: max_tokens.unwrap_or(0).min(MAX_CAP), is_served, stage: Stage::Before }
+        let cap = max_tokens.map(|cap| cap.min(MAX_CAP));
+        Self { noting, step, cap, is_served, is_at_once: false, stage: Stage::Before, said: 0 }
+    }
+
+    /// Says that nothing is heard of the answer before its end, so that nobody can hang up at the cap. An overrun then
+    /// is four times the cap.
+    pub(super) fn at_once(&mut self) {
+        self.is_at_once = true;
     }
 
     /// What is played.
@@ -77,30 +88,14 @@ impl OpenCall {
     ///
     /// No piece is lost when the future is dropped; a wait begins anew.
     pub async fn next(&mut self) -> Beat {
-        match &mut self.stage {
+        match self.stage {
             Stage::Before => {
                 pause(Duration::from_millis(self.step.delay_ms)).await;
                 self.begin().await
             }
-            Stage::Saying { pieces, tokens } => {
-                if pieces.is_empty() {
-                    let tokens_out = *tokens;
-                    return self.said(tokens_out);
-                }
-                pause(Duration::from_millis(self.step.ms_per_token)).await;
-                self.noting.token();
-                Beat::Piece(pieces.take().to_owned())
-            }
-            Stage::Overrunning { said } => {
-                let said = *said;
-                if said >= self.cap + OVERRUN_TOKENS {
-                    return self.said(said);
-                }
-                let wait = Duration::from_millis(self.step.ms_per_token);
-                pause(if said < self.cap { wait } else { wait.max(OVERRUN_PACE) }).await;
-                self.stage = Stage::Overrunning { said: said + 1 };
-                self.noting.token();
-                Beat::Piece(OVERRUN_PIECE.to_owned())
+            Stage::Saying(_) | Stage::Overrunning => {
+                pause(self.wait()).await;
+                self.go_on()
             }
             Stage::Over => std::future::pending().await,
         }
@@ -113,22 +108,53 @@ impl OpenCall {
                 self.over(CallEnd::Failed);
                 return Beat::Failed(fault);
             }
-            (Act::Overrun, _) => self.stage = Stage::Overrunning { said: 0 },
+            (Act::Overrun, _) => self.stage = Stage::Overrunning,
             (Act::Hang, _) | (_, None) => std::future::pending().await,
-            (_, Some((text, tokens))) => {
-                self.stage = Stage::Saying { pieces: Pieces::new(text, tokens), tokens };
-            }
+            (_, Some((text, tokens))) => self.stage = Stage::Saying(Pieces::new(text, tokens)),
         }
         Beat::Begun
     }
 
-    fn said(&mut self, tokens_out: u64) -> Beat {
+    /// Before the next token, or before the end.
+    fn wait(&self) -> Duration {
+        let (is_overrun, is_at_end) = match &self.stage {
+            Stage::Saying(pieces) => (false, pieces.is_empty()),
+            Stage::Overrunning => (true, false),
+            Stage::Before | Stage::Over => return Duration::ZERO,
+        };
+        let cap = if is_overrun { self.cap.or(Some(0)) } else { self.cap };
+        let slow = if is_overrun { OVERRUN_TOKENS } else { SLOW_TOKENS };
+        // The end comes after the last token, the next token is one more.
+        let place = if is_at_end { self.said } else { self.said + 1 };
+        let is_beyond = cap.is_some_and(|cap| place > cap && place - cap <= slow);
+        let pace = if is_beyond && !self.is_at_once { SLOW_PACE } else { Duration::ZERO };
+        let each = if is_at_end { Duration::ZERO } else { Duration::from_millis(self.step.ms_per_token) };
+        pace.max(each)
+    }
+
+    fn go_on(&mut self) -> Beat {
+        let cap = self.cap.unwrap_or(0);
+        let overrun = match self.is_at_once {
+            true if cap > 0 => 4 * cap,
+            true | false => cap + OVERRUN_TOKENS,
+        };
+        let piece = match &mut self.stage {
+            Stage::Saying(pieces) if !pieces.is_empty() => pieces.take().to_owned(),
+            Stage::Overrunning if self.said < overrun => OVERRUN_PIECE.to_owned(),
+            Stage::Saying(_) | Stage::Overrunning | Stage::Before | Stage::Over => return self.end(),
+        };
+        self.said += 1;
+        self.noting.token();
+        Beat::Piece(piece)
+    }
+
+    fn end(&mut self) -> Beat {
         if matches!(self.step.act, Act::CutOff(_)) {
             self.over(CallEnd::Failed);
             return Beat::Broken;
         }
         self.over(CallEnd::Said);
-        Beat::Done { tokens_in: self.step.tokens_in, tokens_out }
+        Beat::Done { tokens_in: self.step.tokens_in, tokens_out: self.said }
     }
 
     fn over(&mut self, end: CallEnd) {
