@@ -14,6 +14,8 @@ mod judge;
 mod run;
 mod suite;
 
+pub mod own;
+
 mod case_info;
 pub mod registry;
 mod report;
