@@ -42,6 +42,9 @@ fn main() -> Result<(), Box<dyn Error>> {
             Verdict::Pass | Verdict::NotRun => {}
             Verdict::Fail => {
                 println!("FAIL {}", case.id);
+                if let Some(minimal) = &case.minimal {
+                    println!("{minimal:#}");
+                }
                 for finding in &case.findings {
                     let seen_in = finding.seen_in.as_deref().unwrap_or_default();
                     println!("     run {} {seen_in} {}", finding.run, finding.at);

@@ -55,11 +55,6 @@ fn rename_graph(graph: &mut Value, ending: &str) {
         for edge in each(task, "escalation") {
             rename(edge.get_mut("to"), ending);
         }
-        if let Some(skip) = task.get_mut("skip_when").and_then(Value::as_object_mut) {
-            for condition in each(skip, "any_of") {
-                rename(condition.get_mut("from"), ending);
-            }
-        }
         for member in task.values_mut() {
             rename_references(member, ending);
         }
@@ -139,7 +134,7 @@ mod tests {
                 {"id": "a", "dependencies": [], "run": {"model": "small", "prompt": "Hello."},
                  "escalation": [{"on": "failure", "to": "c"}]},
                 {"id": "b", "dependencies": ["a"], "input": {"x": [{"$from": "a", "pointer": "/from"}]},
-                 "skip_when": {"any_of": [{"from": "a", "pointer": "/x", "equals": "a"}]},
+                 "skip_when": {"any_of": [{"$from": "a", "pointer": "/x", "equals": "a"}]},
                  "run": {"model": "small", "messages": [{"role": "user", "content": "one"}, {"role": "user", "content": "two"}]}}
             ]
         });
@@ -149,7 +144,7 @@ mod tests {
         assert_eq!(drawn["tasks"][0]["escalation"][0]["to"], "c-zz");
         assert_eq!(drawn["tasks"][1]["dependencies"][0], "a-zz");
         assert_eq!(drawn["tasks"][1]["input"]["x"][0]["$from"], "a-zz");
-        assert_eq!(drawn["tasks"][1]["skip_when"]["any_of"][0]["from"], "a-zz");
+        assert_eq!(drawn["tasks"][1]["skip_when"]["any_of"][0]["$from"], "a-zz");
         assert_eq!(drawn["tasks"][1]["skip_when"]["any_of"][0]["equals"], "a");
         assert!(text.contains(&marker("zz", "a")), "{text}");
         assert!(drawn["tasks"][1]["run"]["messages"][1]["content"].to_string().contains(&marker("zz", "b")));

@@ -22,7 +22,7 @@ use crate::subject::Mishap;
 
 pub(crate) use self::law::Law;
 pub(crate) use self::laws::all as laws;
-pub(crate) use self::meaning::meaning;
+pub(crate) use self::meaning::{Difference, differences, meaning};
 pub(crate) use self::pattern::unknown_operator;
 
 /// What the judge says of one case.
@@ -43,7 +43,7 @@ pub(crate) struct Judgement {
 /// With `undeclared`, what the backend does not declare, the case does not apply: then only the laws are judged, of
 /// which one says that such a graph is refused (C3.7).
 pub(crate) fn judge(id: &str, case: &Case, seen: &Observation, undeclared: Option<&str>) -> Judgement {
-    let views: Vec<Value> = seen.runs.iter().map(view::view).collect();
+    let views = views(seen);
     let mut judgement = Judgement {
         timeline: seen
             .runs
@@ -62,6 +62,11 @@ pub(crate) fn judge(id: &str, case: &Case, seen: &Observation, undeclared: Optio
         against_laws(id, case, seen, (place, run, view), undeclared, &mut judgement.laws);
     }
     judgement
+}
+
+/// The view of each run.
+pub(crate) fn views(seen: &Observation) -> Vec<Value> {
+    seen.runs.iter().map(view::view).collect()
 }
 
 fn measure(seen: &Observation, views: &[Value]) -> Measure {
@@ -115,8 +120,9 @@ fn against_case(case: &Case, seen: &Observation, views: &[Value]) -> Vec<Finding
     {
         for (place, view) in views.iter().enumerate().skip(1) {
             for found in pattern::mismatches(&json!({ "$exactly": first }), &meaning(view)) {
-                let places = meaning::differences(&first, &found.got);
-                findings.extend(places.into_iter().map(|found| {
+                let places = differences(&first, &found.got);
+                findings.extend(places.into_iter().map(|(at, expected, got)| {
+                    let found = Mismatch { at, expected, got };
                     finding(clause, place, "every run of this case means the same as the first one", found)
                 }));
             }
@@ -143,7 +149,16 @@ fn mishaps(seen: &Observation) -> Vec<(usize, &'static str, &Mishap)> {
 fn outcome(allowed: &Allowed, seen: &Observation, views: &[Value]) -> Vec<(usize, Mismatch)> {
     let mut found = Vec::new();
     for (place, view) in views.iter().enumerate() {
-        for pattern in allowed.each.iter().chain(allowed.runs.get(place)) {
+        let patterns = || allowed.each.iter().chain(allowed.runs.get(place));
+        // A refusal where none was expected says more than all that a result would have had.
+        if let Some(refusal) = view.get("refused")
+            && patterns().all(|pattern| pattern.get("refused").is_none())
+        {
+            let expected = json!("a run, not a refusal");
+            found.push((place, Mismatch { at: String::from("/refused"), expected, got: refusal.clone() }));
+            continue;
+        }
+        for pattern in patterns() {
             found.extend(pattern::mismatches(pattern, view).into_iter().map(|mismatch| (place, mismatch)));
         }
     }

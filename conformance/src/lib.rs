@@ -10,6 +10,7 @@ mod observation;
 mod subject;
 
 mod draw;
+mod generate;
 mod judge;
 mod run;
 mod suite;

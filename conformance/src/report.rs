@@ -120,6 +120,8 @@ pub struct CaseReport {
     pub findings: Vec<Finding>,
     /// What the backend claimed beside what the suite saw. Empty unless it failed.
     pub timeline: Vec<TimelineEntry>,
+    /// The smallest graph that shows the fault, and its model's script. Only if they were generated, and it failed.
+    pub minimal: Option<Value>,
     /// What to look at first. Only if it failed.
     pub likely_cause: Option<String>,
     /// The last lines that the backend logged. Only if it failed.

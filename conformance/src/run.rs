@@ -4,108 +4,153 @@ mod assemble;
 mod observe;
 mod options;
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
-use std::sync::mpsc;
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use serde_json::Value;
+
+use crate::generate::{FAMILIES, Family, search};
 use crate::judge::{self, Judgement};
-use crate::observation::Observation;
 use crate::report::Report;
 use crate::subject::{Introduction, Plug};
 use crate::suite::{CaseFolder, Suite};
 
+pub(crate) use self::observe::{Observer, Seen};
 pub use self::options::{Progress, RunOptions};
 
 /// What came of one case before it is put into a report.
 #[derive(Debug)]
-pub(crate) struct Ran {
+struct Ran {
     /// What the backend lacks for it.
-    pub(crate) undeclared: Option<String>,
-    /// What the judge says; `Err` is a fault of the suite itself.
-    pub(crate) judged: Result<Judgement, String>,
+    undeclared: Option<String>,
+    judgement: Judgement,
+    /// The smallest graph and script that show the fault, if they were generated.
+    minimal: Option<Value>,
     /// The last of what the backend logged.
-    pub(crate) log_tail: Option<String>,
-    pub(crate) took: Duration,
+    log_tail: Option<String>,
+    /// Who was judged, as far as is known from this case.
+    subject: Option<(Introduction, Value)>,
 }
 
-/// Judges the backend behind `plug`, and reports.
+/// A case, and whether it is data or drawn.
+#[derive(Clone, Debug)]
+enum Item {
+    Fixed(Box<CaseFolder>),
+    Drawn(&'static Family),
+}
+
+/// What came of a case, or a fault of the suite itself; and how long it took.
+type Outcome = (Result<Ran, String>, Duration);
+/// What came of all cases, by id.
+type Results = BTreeMap<String, Outcome>;
+
+/// Judges the backend behind `plug`, and reports. Blocks.
 ///
 /// Every case has a thread of its own, and up to [`RunOptions::jobs`] run at one time. A case that takes longer than
 /// [`RunOptions::watchdog`] is given up: its thread is left behind, and the case has failed.
 pub fn run_suite(suite: &Suite, plug: &Arc<dyn Plug>, options: &RunOptions<'_>) -> Report {
     let started = Instant::now();
-    let asked: Vec<&CaseFolder> = suite.cases().filter(|case| options.runs(case)).collect();
-    let mut results: BTreeMap<String, Ran> = BTreeMap::new();
-    let mut introduction: Option<(Introduction, serde_json::Value)> = None;
+    let mut waiting = asked(suite, options);
+    let total = waiting.len();
     let (report, reports) = mpsc::channel();
-    let mut waiting = asked.iter();
     let mut under_way: BTreeMap<String, Instant> = BTreeMap::new();
-    let total = asked.len();
-    loop {
+    let mut results = Results::new();
+    while !waiting.is_empty() || !under_way.is_empty() {
         while under_way.len() < options.jobs.max(1)
-            && let Some(case) = waiting.next()
+            && let Some(item) = waiting.pop_front()
         {
-            under_way.insert(case.id.clone(), Instant::now());
-            let (case, plug, report) = ((*case).clone(), Arc::clone(plug), report.clone());
-            let settings = options.settings();
-            // A thread that cannot be had is reported like any other fault of the suite.
-            let id = case.id.clone();
-            let spawned = thread::Builder::new().name(case.id.clone()).spawn({
-                let report = report.clone();
-                move || {
-                    let observed = observe::observe(&case, plug.as_ref(), &settings);
-                    let _ = report.send((case.id.clone(), observed));
-                }
-            });
-            if let Err(error) = spawned {
-                let _ = report.send((id, Err(format!("no thread for it: {error}"))));
-            }
-        }
-        if under_way.is_empty() {
-            break;
+            under_way.insert(item.id().to_owned(), Instant::now());
+            start(item, plug, options, &report);
         }
         let ended = reports.recv_timeout(Duration::from_millis(100)).ok();
-        for (id, observed) in ended.into_iter().chain(overdue(&mut under_way, options.watchdog)) {
+        for (id, ran) in ended.into_iter().chain(overdue(&under_way, suite, options.watchdog)) {
+            // Whoever was given up may still report, and nobody listens.
             let Some(since) = under_way.remove(&id) else { continue };
-            let Some(case) = suite.case(&id) else { continue };
-            let ran = judged(case, observed, since.elapsed(), &mut introduction);
-            (options.progress)(&Progress { case: &id, done: results.len() + 1, total, failed: ran.failed() });
-            results.insert(id, ran);
+            let failed = ran.as_ref().map_or(true, |ran| !ran.judgement.findings.is_empty());
+            results.insert(id.clone(), (ran, since.elapsed()));
+            (options.progress)(&Progress { case: &id, done: results.len(), total, failed });
         }
     }
-    assemble::report(suite, plug.transport(), options, &results, introduction, started.elapsed())
+    assemble::report(suite, plug.transport(), options, &results, started.elapsed())
 }
 
-type Observed = Result<(Observation, Option<String>, Introduction), String>;
+/// The long ones first, so that nobody waits for them alone at the end.
+fn asked(suite: &Suite, options: &RunOptions<'_>) -> VecDeque<Item> {
+    let clauses =
+        |family: &Family| family.clauses.iter().map(|clause| (*clause).to_owned()).collect::<Vec<_>>();
+    let drawn =
+        FAMILIES.iter().filter(|family| options.graphs > 0 && options.runs(family.id, &clauses(family)));
+    let fixed = suite.cases().filter(|case| options.runs(&case.id, &case.case.clauses));
+    drawn.map(Item::Drawn).chain(fixed.map(|case| Item::Fixed(Box::new(case.clone())))).collect()
+}
 
-/// The cases that took too long.
-fn overdue(under_way: &mut BTreeMap<String, Instant>, watchdog: Duration) -> Vec<(String, Observed)> {
+/// The id of a case, and what came of it.
+type Ended = (String, Result<Ran, String>);
+
+fn start(item: Item, plug: &Arc<dyn Plug>, options: &RunOptions<'_>, report: &mpsc::Sender<Ended>) {
+    let id = item.id().to_owned();
+    let (plug, observer, look) = (Arc::clone(plug), options.observer(), options.search());
+    let sender = report.clone();
+    let spawned = thread::Builder::new().name(id.clone()).spawn({
+        let id = id.clone();
+        move || {
+            let ran = match item {
+                Item::Fixed(case) => fixed(&case, plug.as_ref(), &observer),
+                Item::Drawn(family) => drawn(family, plug.as_ref(), &observer, look),
+            };
+            // If nobody waits for it any more, it was given up.
+            let _ = sender.send((id, ran));
+        }
+    });
+    if let Err(error) = spawned {
+        let _ = report.send((id, Err(format!("no thread for it: {error}"))));
+    }
+}
+
+fn fixed(case: &CaseFolder, plug: &dyn Plug, observer: &Observer) -> Result<Ran, String> {
+    Ok(judged(case, observer.observe(case, plug)?))
+}
+
+fn judged(case: &CaseFolder, seen: Seen) -> Ran {
+    let Seen { observation, undeclared, introduction } = seen;
+    Ran {
+        judgement: judge::judge(&case.id, &case.case, &observation, undeclared.as_deref()),
+        undeclared,
+        minimal: None,
+        subject: observation.capabilities.ok().map(|capabilities| (introduction, capabilities)),
+        log_tail: observation.log_tail,
+    }
+}
+
+fn drawn(
+    family: &Family,
+    plug: &dyn Plug,
+    observer: &Observer,
+    look: crate::generate::Search,
+) -> Result<Ran, String> {
+    let found = search(family, plug, observer, look)?;
+    let (judgement, undeclared, minimal) = (found.judgement, found.undeclared, found.minimal);
+    Ok(Ran { undeclared, judgement, minimal, log_tail: None, subject: None })
+}
+
+/// The cases that take too long: what is seen of them is that nothing is seen.
+fn overdue(under_way: &BTreeMap<String, Instant>, suite: &Suite, watchdog: Duration) -> Vec<Ended> {
     let late = under_way.iter().filter(|(_, since)| since.elapsed() > watchdog);
-    late.map(|(id, _)| (id.clone(), Ok(observe::given_up(watchdog)))).collect()
+    late.map(|(id, _)| {
+        let given_up = observe::given_up(watchdog);
+        let ran = suite.case(id).map(|case| judged(case, given_up));
+        (id.clone(), ran.ok_or_else(|| format!("not done after {} s", watchdog.as_secs())))
+    })
+    .collect()
 }
 
-fn judged(
-    case: &CaseFolder,
-    observed: Observed,
-    took: Duration,
-    introduction: &mut Option<(Introduction, serde_json::Value)>,
-) -> Ran {
-    match observed {
-        Ok((seen, undeclared, introduced)) => {
-            if let (None, Ok(capabilities)) = (&introduction, &seen.capabilities) {
-                *introduction = Some((introduced, capabilities.clone()));
-            }
-            let judgement = judge::judge(&case.id, &case.case, &seen, undeclared.as_deref());
-            Ran { undeclared, judged: Ok(judgement), log_tail: seen.log_tail, took }
+impl Item {
+    fn id(&self) -> &str {
+        match self {
+            Self::Fixed(case) => &case.id,
+            Self::Drawn(family) => family.id,
         }
-        Err(fault) => Ran { undeclared: None, judged: Err(fault), log_tail: None, took },
-    }
-}
-
-impl Ran {
-    fn failed(&self) -> bool {
-        self.judged.as_ref().map_or(true, |judgement| !judgement.findings.is_empty())
     }
 }

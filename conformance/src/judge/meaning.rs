@@ -2,8 +2,6 @@
 
 use serde_json::{Map, Value, json};
 
-use super::pattern::Mismatch;
-
 /// The meaning of a viewed run: statuses, failures, stages, validation, retries and outputs, in the order of records.
 ///
 /// Messages, times and tokens are not in it.
@@ -44,14 +42,17 @@ pub(crate) fn meaning(view: &Value) -> Value {
     })
 }
 
+/// A place, what was expected there, and what was there.
+pub(crate) type Difference = (String, Value, Value);
+
 /// Where two meanings differ, as deep inside as can be said.
-pub(super) fn differences(expected: &Value, got: &Value) -> Vec<Mismatch> {
+pub(crate) fn differences(expected: &Value, got: &Value) -> Vec<Difference> {
     let mut found = Vec::new();
     descend(expected, got, String::new(), &mut found);
     found
 }
 
-fn descend(expected: &Value, got: &Value, at: String, found: &mut Vec<Mismatch>) {
+fn descend(expected: &Value, got: &Value, at: String, found: &mut Vec<Difference>) {
     match (expected, got) {
         (Value::Object(before), Value::Object(after)) => {
             let keys = before.keys().chain(after.keys().filter(|key| !before.contains_key(*key)));
@@ -62,6 +63,6 @@ fn descend(expected: &Value, got: &Value, at: String, found: &mut Vec<Mismatch>)
             }
         }
         (expected, got) if expected == got => {}
-        (expected, got) => found.push(Mismatch { at, expected: expected.clone(), got: got.clone() }),
+        (expected, got) => found.push((at, expected.clone(), got.clone())),
     }
 }

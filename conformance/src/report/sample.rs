@@ -140,6 +140,7 @@ pub(crate) fn case(id: &str, title: &str, clauses: &[&str], verdict: Verdict) ->
         known: None,
         findings: Vec::new(),
         timeline: Vec::new(),
+        minimal: None,
         likely_cause: None,
         log_tail: None,
         repeat: None,
@@ -190,6 +191,7 @@ fn failed_retries() -> CaseReport {
             at(0, None, Some("call 3: 8 in, 4 out, all said"), true),
             at(0, Some("failed VALIDATION_ERROR"), None, false),
         ],
+        minimal: None,
         likely_cause: Some(String::from(
             "`max_retries` counts the attempts after the first: with 2, the third attempt is the last",
         )),

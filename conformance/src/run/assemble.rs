@@ -3,14 +3,15 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::Ran;
 use super::options::RunOptions;
+use super::{Outcome, Ran, Results};
+use crate::generate::{FAMILIES, Family};
 use crate::judge::{self, Law};
 use crate::registry::Registry;
 use crate::report::{
     CaseReport, Finding, Provenance, REPORT_SCHEMA_VERSION, Report, SubjectIdentity, SuiteIdentity,
 };
-use crate::subject::{Introduction, Transport};
+use crate::subject::Transport;
 use crate::suite::{CaseFolder, Suite};
 use crate::verdict::{Conformance, Verdict};
 
@@ -21,16 +22,18 @@ pub(super) fn report(
     suite: &Suite,
     transport: Transport,
     options: &RunOptions<'_>,
-    results: &BTreeMap<String, Ran>,
-    introduction: Option<(Introduction, serde_json::Value)>,
+    results: &Results,
     took: Duration,
 ) -> Report {
-    let mut cases: Vec<CaseReport> =
-        suite.cases().map(|case| of_case(case, options, results.get(&case.id))).collect();
-    cases.extend(judge::laws().map(|law| of_law(law, options, results)));
+    let fixed = suite.cases().map(|case| of_case(case, options, results.get(&case.id)));
+    let drawn = FAMILIES.iter().map(|family| of_family(family, options, results.get(family.id)));
+    let laws = judge::laws().map(|law| of_law(law, options, results));
+    let mut cases: Vec<CaseReport> = fixed.chain(drawn).chain(laws).collect();
     cases.sort_by(|one, other| by_clause(&one.id).cmp(&by_clause(&other.id)));
     let registry = Registry::load();
-    let (introduction, capabilities) = introduction.unwrap_or_default();
+    let ran = || results.values().filter_map(|(ran, _)| ran.as_ref().ok());
+    let (introduction, capabilities) = ran().find_map(|ran| ran.subject.clone()).unwrap_or_default();
+    let measures = results.iter().filter(|(id, _)| suite.case(id).is_some());
     let mut report = Report {
         schema_version: REPORT_SCHEMA_VERSION.to_owned(),
         suite: SuiteIdentity {
@@ -54,16 +57,15 @@ pub(super) fn report(
         counts: BTreeMap::new(),
         clauses: Vec::new(),
         cases,
-        measures: results
-            .iter()
-            .filter_map(|(id, ran)| Some((id.clone(), ran.judged.as_ref().ok()?.measure)))
+        measures: measures
+            .filter_map(|(id, (ran, _))| Some((id.clone(), ran.as_ref().ok()?.judgement.measure)))
             .collect(),
         provenance: Provenance {
             started_at: options.started_at.clone(),
             duration_ms: millis(took),
             host: format!("{} {}", std::env::consts::OS, std::env::consts::ARCH),
             command: options.command.clone(),
-            case_ms: results.iter().map(|(id, ran)| (id.clone(), millis(ran.took))).collect(),
+            case_ms: results.iter().map(|(id, (_, took))| (id.clone(), millis(*took))).collect(),
         },
         digest: String::new(),
     };
@@ -82,46 +84,84 @@ fn by_clause(id: &str) -> (u32, u32, &str) {
     (numbers.next().unwrap_or(u32::MAX), numbers.next().unwrap_or(u32::MAX), id)
 }
 
-fn of_case(folder: &CaseFolder, options: &RunOptions<'_>, ran: Option<&Ran>) -> CaseReport {
+fn of_case(folder: &CaseFolder, options: &RunOptions<'_>, result: Option<&Outcome>) -> CaseReport {
     let case = &folder.case;
-    let mut report = CaseReport {
-        id: folder.id.clone(),
-        title: case.title.clone(),
+    let about = About {
+        id: &folder.id,
+        title: &case.title,
         clauses: case.clauses.clone(),
-        scored: folder.scored && options.profile.scores(&case.clauses),
-        verdict: Verdict::NotRun,
-        reason: None,
-        known: None,
-        findings: Vec::new(),
-        timeline: Vec::new(),
-        likely_cause: None,
-        log_tail: None,
-        repeat: None,
+        frozen: folder.scored,
+        likely_cause: &case.likely_cause,
     };
-    match ran {
-        None => report.reason = Some(why_not_run(options.profile.scores(&case.clauses), options)),
-        Some(Ran { judged: Err(fault), .. }) => {
-            report.verdict = Verdict::HarnessError;
-            report.reason = Some(fault.clone());
+    about.report(options, result)
+}
+
+fn of_family(family: &Family, options: &RunOptions<'_>, result: Option<&Outcome>) -> CaseReport {
+    let about = About {
+        id: family.id,
+        title: family.title,
+        clauses: family.clauses.iter().map(|clause| (*clause).to_owned()).collect(),
+        frozen: true,
+        likely_cause: family.likely_cause,
+    };
+    about.report(options, result)
+}
+
+/// What is told of a case with runs of its own, whatever came of them.
+struct About<'a> {
+    id: &'a str,
+    title: &'a str,
+    clauses: Vec<String>,
+    frozen: bool,
+    likely_cause: &'a str,
+}
+
+impl About<'_> {
+    fn report(self, options: &RunOptions<'_>, result: Option<&Outcome>) -> CaseReport {
+        let in_profile = options.profile.scores(&self.clauses);
+        let asked = in_profile && options.is_asked(self.id, self.clauses.iter().map(String::as_str));
+        let mut report = CaseReport {
+            id: self.id.to_owned(),
+            title: self.title.to_owned(),
+            clauses: self.clauses,
+            scored: self.frozen && in_profile,
+            verdict: Verdict::NotRun,
+            reason: None,
+            known: None,
+            findings: Vec::new(),
+            timeline: Vec::new(),
+            minimal: None,
+            likely_cause: None,
+            log_tail: None,
+            repeat: None,
+        };
+        match result.map(|(ran, _)| ran).filter(|_| asked) {
+            None => report.reason = Some(why_not_run(in_profile, options)),
+            Some(Err(fault)) => {
+                report.verdict = Verdict::HarnessError;
+                report.reason = Some(fault.clone());
+            }
+            Some(Ok(Ran { undeclared: Some(what), .. })) => {
+                report.verdict = Verdict::NotApplicable;
+                report.reason = Some(format!("the backend does not declare {what} (C3.7)"));
+            }
+            Some(Ok(ran)) if ran.judgement.findings.is_empty() => report.verdict = Verdict::Pass,
+            Some(Ok(ran)) => {
+                report.verdict = Verdict::Fail;
+                report.findings = ran.judgement.findings.iter().take(MAX_FINDINGS).cloned().collect();
+                report.timeline.clone_from(&ran.judgement.timeline);
+                report.minimal.clone_from(&ran.minimal);
+                report.likely_cause = Some(self.likely_cause.to_owned());
+                report.log_tail.clone_from(&ran.log_tail);
+                report.repeat = Some(repeat(options, self.id));
+            }
         }
-        Some(Ran { undeclared: Some(what), .. }) => {
-            report.verdict = Verdict::NotApplicable;
-            report.reason = Some(format!("the backend does not declare {what} (C3.7)"));
-        }
-        Some(Ran { judged: Ok(judgement), log_tail, .. }) if judgement.findings.is_empty() => {
-            let _ = log_tail;
-            report.verdict = Verdict::Pass;
-        }
-        Some(Ran { judged: Ok(judgement), log_tail, .. }) => {
-            report.verdict = Verdict::Fail;
-            report.findings = judgement.findings.iter().take(MAX_FINDINGS).cloned().collect();
-            report.timeline.clone_from(&judgement.timeline);
-            report.likely_cause = Some(case.likely_cause.clone());
-            report.log_tail.clone_from(log_tail);
-            report.repeat = Some(format!("{} --seed {} --only {}", options.repeat, options.seed, folder.id));
-        }
+        report
     }
-    report
+}
+
+fn repeat(options: &RunOptions<'_>, id: &str) -> String {
+    format!("{} --seed {} --only {id}", options.repeat, options.seed)
 }
 
 fn why_not_run(in_profile: bool, options: &RunOptions<'_>) -> String {
@@ -135,16 +175,14 @@ fn why_not_run(in_profile: bool, options: &RunOptions<'_>) -> String {
 }
 
 /// A law's verdict over all runs of the suite.
-fn of_law(law: &Law, options: &RunOptions<'_>, results: &BTreeMap<String, Ran>) -> CaseReport {
-    let judgements = results.values().filter_map(|ran| Some((ran.judged.as_ref().ok()?, &ran.log_tail)));
-    let looked: Vec<_> = judgements
-        .filter_map(|(judgement, log)| Some((judgement, log, judgement.laws.get(law.id)?)))
-        .collect();
-    let broken = looked.iter().find(|(_, _, findings)| !findings.is_empty());
-    let asked = options.asks_law(law.id, law.clauses);
+fn of_law(law: &Law, options: &RunOptions<'_>, results: &Results) -> CaseReport {
+    let ran = results.values().filter_map(|(ran, _)| ran.as_ref().ok());
+    let looked: Vec<_> = ran.filter_map(|ran| Some((ran, ran.judgement.laws.get(law.id)?))).collect();
+    let broken = looked.iter().find(|(_, findings)| !findings.is_empty()).map(|(ran, _)| *ran);
     let in_profile = law.clauses.first().is_some_and(|clause| options.profile.includes(clause));
+    let asked = in_profile && options.is_asked(law.id, law.clauses.iter().copied());
     let findings: Vec<Finding> =
-        looked.iter().flat_map(|(_, _, findings)| findings.iter()).take(MAX_FINDINGS).cloned().collect();
+        looked.iter().flat_map(|(_, findings)| findings.iter()).take(MAX_FINDINGS).cloned().collect();
     let (verdict, reason) = if !asked {
         (Verdict::NotRun, Some(why_not_run(in_profile, options)))
     } else if broken.is_some() {
@@ -155,7 +193,7 @@ fn of_law(law: &Law, options: &RunOptions<'_>, results: &BTreeMap<String, Ran>) 
         (Verdict::Pass, None)
     };
     let failed = verdict == Verdict::Fail;
-    let seen_in = findings.first().and_then(|finding| finding.seen_in.clone()).unwrap_or_default();
+    let seen_in = findings.first().and_then(|finding| finding.seen_in.as_deref()).unwrap_or(law.id);
     CaseReport {
         id: law.id.to_owned(),
         title: law.title.to_owned(),
@@ -164,13 +202,11 @@ fn of_law(law: &Law, options: &RunOptions<'_>, results: &BTreeMap<String, Ran>) 
         verdict,
         reason,
         known: None,
-        timeline: broken
-            .filter(|_| failed)
-            .map(|(judgement, _, _)| judgement.timeline.clone())
-            .unwrap_or_default(),
+        timeline: broken.filter(|_| failed).map(|ran| ran.judgement.timeline.clone()).unwrap_or_default(),
+        minimal: None,
         likely_cause: failed.then(|| law.likely_cause.to_owned()),
-        log_tail: broken.filter(|_| failed).and_then(|(_, log, _)| (*log).clone()),
-        repeat: failed.then(|| format!("{} --seed {} --only {seen_in}", options.repeat, options.seed)),
-        findings: if failed { findings } else { Vec::new() },
+        log_tail: broken.filter(|_| failed).and_then(|ran| ran.log_tail.clone()),
+        repeat: failed.then(|| repeat(options, seen_in)),
+        findings: if failed { findings.clone() } else { Vec::new() },
     }
 }

@@ -7,12 +7,10 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 use tokio::runtime::{Builder, Runtime};
 
-use super::Observed;
-use super::options::Settings;
 use crate::case::{Requires, RunPlan};
 use crate::draw;
 use crate::judge;
-use crate::model::{BookRun, ModelBook, ModelEndpoint};
+use crate::model::{BookRun, ModelBook, ModelEndpoint, ModelServer};
 use crate::observation::{Observation, RunEnd, SeenRun};
 use crate::subject::{Clock, Introduction, Mishap, Plug, Subject, Transport};
 use crate::suite::CaseFolder;
@@ -20,13 +18,37 @@ use crate::suite::CaseFolder;
 /// How long the suite looks whether a cancelled run goes on calling.
 const AFTERMATH: Duration = Duration::from_millis(400);
 
-/// Runs a case on a backend of its own. Blocks.
-pub(super) fn observe(case: &CaseFolder, plug: &dyn Plug, settings: &Settings) -> Observed {
-    let runtime = runtime(plug.clock()).map_err(|error| format!("no runtime for it: {error}"))?;
-    let observed = runtime.block_on(on_a_backend(case, plug, settings));
-    // What a backend left behind does not hold up the suite.
-    runtime.shutdown_background();
-    observed
+/// Runs cases and sees what happens. What it must know of the options goes with it into a case's own thread.
+#[derive(Clone, Debug)]
+pub(crate) struct Observer {
+    pub(crate) seed: u64,
+    pub(crate) answer_deadline: Duration,
+    /// A model that outlives the cases.
+    pub(crate) model: Option<ModelEndpoint>,
+}
+
+/// What was seen of a case, and of whom.
+#[derive(Clone, Debug)]
+pub(crate) struct Seen {
+    pub(crate) observation: Observation,
+    /// What the case needs and the backend does not declare.
+    pub(crate) undeclared: Option<String>,
+    pub(crate) introduction: Introduction,
+}
+
+impl Observer {
+    /// Runs a case on a backend of its own. Blocks.
+    ///
+    /// # Errors
+    ///
+    /// A fault of the suite itself.
+    pub(crate) fn observe(&self, case: &CaseFolder, plug: &dyn Plug) -> Result<Seen, String> {
+        let runtime = runtime(plug.clock()).map_err(|error| format!("no runtime for it: {error}"))?;
+        let observed = runtime.block_on(on_a_backend(case, plug, self));
+        // What a backend left behind does not hold up the suite.
+        runtime.shutdown_background();
+        observed
+    }
 }
 
 fn runtime(clock: Clock) -> std::io::Result<Runtime> {
@@ -36,26 +58,26 @@ fn runtime(clock: Clock) -> std::io::Result<Runtime> {
     }
 }
 
-async fn on_a_backend(case: &CaseFolder, plug: &dyn Plug, settings: &Settings) -> Observed {
+async fn on_a_backend(case: &CaseFolder, plug: &dyn Plug, settings: &Observer) -> Result<Seen, String> {
     let (endpoint, server) = match (&settings.model, plug.transport()) {
         (Some(shared), _) => (shared.clone(), None),
-        (None, Transport::InProcess) => {
-            (ModelEndpoint { book: ModelBook::new(), base_url: None }, None::<()>)
-        }
+        (None, Transport::InProcess) => (ModelEndpoint { book: ModelBook::new(), base_url: None }, None),
         (None, Transport::Stdio | Transport::Http) => {
-            return Err(String::from("the suite's model does not listen yet"));
+            let server = ModelServer::start(ModelBook::new(), 0).await;
+            let server = server.map_err(|error| format!("the suite's model cannot listen: {error}"))?;
+            (server.endpoint(), Some(server))
         }
     };
     let observed = match plug.open(&endpoint).await {
         Ok(subject) => asked(case, subject, &endpoint, settings).await,
         Err(mishap) => Ok(nothing_but(mishap)),
     };
-    let _: Option<()> = server;
+    drop(server);
     observed
 }
 
 /// What is seen of a backend of which nothing is seen.
-fn nothing_but(mishap: Mishap) -> (Observation, Option<String>, Introduction) {
+fn nothing_but(mishap: Mishap) -> Seen {
     let observation = Observation {
         runs: Vec::new(),
         capabilities: Err(mishap.clone()),
@@ -63,11 +85,11 @@ fn nothing_but(mishap: Mishap) -> (Observation, Option<String>, Introduction) {
         health: Err(mishap),
         log_tail: None,
     };
-    (observation, None, Introduction::default())
+    Seen { observation, undeclared: None, introduction: Introduction::default() }
 }
 
 /// What is seen of a case that did not come to an end.
-pub(super) fn given_up(after: Duration) -> (Observation, Option<String>, Introduction) {
+pub(super) fn given_up(after: Duration) -> Seen {
     nothing_but(Mishap::Silent { after_ms: u64::try_from(after.as_millis()).unwrap_or(u64::MAX) })
 }
 
@@ -75,8 +97,8 @@ async fn asked(
     folder: &CaseFolder,
     subject: Box<dyn Subject>,
     endpoint: &ModelEndpoint,
-    settings: &Settings,
-) -> Observed {
+    settings: &Observer,
+) -> Result<Seen, String> {
     let case = &folder.case;
     let deadline = settings.answer_deadline;
     let introduction = subject.introduction();
@@ -103,8 +125,8 @@ async fn asked(
     let capabilities_after = within(deadline, subject.capability_descriptor()).await;
     let health = within(deadline, subject.health_check()).await;
     let log_tail = subject.close().await;
-    let seen = Observation { runs, capabilities, capabilities_after, health, log_tail };
-    Ok((seen, lacks.map(|lack| lack.what), introduction))
+    let observation = Observation { runs, capabilities, capabilities_after, health, log_tail };
+    Ok(Seen { observation, undeclared: lacks.map(|lack| lack.what), introduction })
 }
 
 /// Waits for all at the same time, in one task: a case has a handful of runs.
@@ -135,7 +157,7 @@ async fn run(
     folder: &CaseFolder,
     subject: &dyn Subject,
     endpoint: &ModelEndpoint,
-    settings: &Settings,
+    settings: &Observer,
     place: usize,
 ) -> Result<SeenRun, String> {
     let case = &folder.case;

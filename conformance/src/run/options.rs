@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
+use super::observe::Observer;
+use crate::generate::Search;
 use crate::model::ModelEndpoint;
 use crate::registry::Profile;
-use crate::suite::CaseFolder;
 
 /// How a suite is run.
 #[expect(clippy::exhaustive_structs, reason = "the command line fills all of it")]
@@ -15,6 +16,8 @@ pub struct RunOptions<'a> {
     pub only: Option<String>,
     /// From which ids are drawn.
     pub seed: u64,
+    /// Random graphs for each family of generated cases.
+    pub graphs: u32,
     /// Cases at one time.
     pub jobs: usize,
     /// The longest that a backend may take to answer one request.
@@ -50,6 +53,7 @@ impl Default for RunOptions<'_> {
             profile: Profile::Core,
             only: None,
             seed: 1,
+            graphs: 32,
             jobs: 2,
             answer_deadline: Duration::from_secs(20),
             watchdog: Duration::from_secs(60),
@@ -76,38 +80,29 @@ pub struct Progress<'a> {
     pub failed: bool,
 }
 
-/// What a case's own thread needs to know.
-#[derive(Clone, Debug)]
-pub(crate) struct Settings {
-    pub(crate) seed: u64,
-    pub(crate) answer_deadline: Duration,
-    pub(crate) model: Option<ModelEndpoint>,
-}
-
 impl RunOptions<'_> {
-    pub(crate) fn settings(&self) -> Settings {
-        Settings { seed: self.seed, answer_deadline: self.answer_deadline, model: self.model.clone() }
+    pub(crate) fn observer(&self) -> Observer {
+        Observer { seed: self.seed, answer_deadline: self.answer_deadline, model: self.model.clone() }
     }
 
-    /// Whether the case is run. A law has no runs of its own, so to look at one law everything is run.
-    pub(crate) fn runs(&self, case: &CaseFolder) -> bool {
-        self.profile.scores(&case.case.clauses)
-            && match &self.only {
-                None => true,
-                Some(only) => case.id == *only || case.case.clauses.contains(only) || self.is_law(only),
-            }
+    /// How long to look for graphs that break a relation.
+    pub(crate) fn search(&self) -> Search {
+        Search { seed: self.seed, graphs: self.graphs, shrinks: 8 * self.graphs }
     }
 
-    fn is_law(&self, only: &str) -> bool {
+    /// Whether a case with these clauses is run. A law has no runs of its own, so to look at one law everything is run.
+    pub(crate) fn runs(&self, id: &str, clauses: &[String]) -> bool {
+        self.profile.scores(clauses)
+            && (self.is_asked(id, clauses.iter().map(String::as_str)) || self.asks_a_law())
+    }
+
+    /// Whether a verdict on it is asked for.
+    pub(crate) fn is_asked<'c>(&self, id: &str, mut clauses: impl Iterator<Item = &'c str>) -> bool {
+        self.only.as_ref().is_none_or(|only| id == only || clauses.any(|clause| clause == only))
+    }
+
+    fn asks_a_law(&self) -> bool {
+        let Some(only) = self.only.as_deref() else { return false };
         crate::judge::laws().any(|law| law.id == only || law.clauses.contains(&only))
-    }
-
-    /// Whether a verdict on the law is asked for.
-    pub(crate) fn asks_law(&self, id: &str, clauses: &[&str]) -> bool {
-        clauses.first().is_some_and(|clause| self.profile.includes(clause))
-            && match &self.only {
-                None => true,
-                Some(only) => id == only || clauses.contains(&only.as_str()),
-            }
     }
 }

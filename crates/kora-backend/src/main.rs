@@ -19,7 +19,6 @@ mod diagnosis;
 mod document;
 mod exit;
 mod graph_file;
-mod interrupt;
 mod refused;
 mod screen;
 mod task_place;
