@@ -6,6 +6,7 @@ Runs are made in threads, one at a time, so that health, capabilities and cancel
 from __future__ import annotations
 
 import hashlib
+import re
 import sys
 import threading
 import time
@@ -121,7 +122,7 @@ def read_context(document: Any) -> dict[str, Any]:
     context = document if isinstance(document, dict) else {}
     version = context.get("interface_version")
     # First: what another MAJOR means by the other fields is not known here (C10.3).
-    if version is not None and str(version).partition(".")[0] != "1":
+    if isinstance(version, str) and not re.fullmatch(r"1(\.(0|[1-9]\d*)){0,2}", version):
         raise Refused("VERSION_MISMATCH", f"interface version {INTERFACE_VERSION} is what there is")
     wrong = [
         f"/{name}: write a text of 1 to 128 bytes without control characters"
@@ -142,7 +143,7 @@ def read_context(document: Any) -> dict[str, Any]:
 
 
 def _is_name(name: Any) -> bool:
-    return isinstance(name, str) and 0 < len(name.encode("utf-8")) <= 128 and name.isprintable()
+    return isinstance(name, str) and 0 < len(name.encode("utf-8")) <= 128 and not re.search(r"[\x00-\x1f\x7f-\x9f]", name)
 
 
 class Session:

@@ -17,7 +17,7 @@ MAX_DEPTH = 104
 MAX_EXACT = 2**53 - 1
 """Beyond it, JSON numbers stop being exact."""
 
-_STRING_OR_BRACKET = re.compile(r'"(?:[^"\\]|\\.)*(?:"|\Z)|[\[\]{}]', re.DOTALL)
+_STRING_OR_BRACKET = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*(?:"|\Z)|[\[\]{}]', re.DOTALL)
 
 
 class NotJson(ValueError):
