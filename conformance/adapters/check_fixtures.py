@@ -29,12 +29,22 @@ class Peer:
         self._next = 0
         self.introduction = self.ask(verb="hello", protocol="1.0", models=models)["ok"]
 
-    def send(self, **request: Any) -> int:
+    def line(self, **request: Any) -> bytes:
         self._next += 1
-        assert self._child.stdin
-        self._child.stdin.write(json.dumps({"id": self._next, **request}).encode() + b"\n")
-        self._child.stdin.flush()
+        return json.dumps({"id": self._next, **request}).encode()
+
+    def send(self, **request: Any) -> int:
+        self._write(self.line(**request))
         return self._next
+
+    def say(self, line: bytes) -> dict[str, Any]:
+        self._write(line)
+        return self.receive()
+
+    def _write(self, line: bytes) -> None:
+        assert self._child.stdin
+        self._child.stdin.write(line + b"\n")
+        self._child.stdin.flush()
 
     def receive(self) -> dict[str, Any]:
         assert self._child.stdout
@@ -51,7 +61,21 @@ class Peer:
 
     def close(self) -> int:
         self.ask(verb="shutdown")
+        ended = self._child.wait(timeout=5)
+        self.kill()
+        return ended
+
+    def hang_up(self) -> int:
+        assert self._child.stdin
+        self._child.stdin.close()
         return self._child.wait(timeout=5)
+
+    def kill(self) -> None:
+        self._child.kill()
+        self._child.wait()
+        for stream in (self._child.stdin, self._child.stdout):
+            assert stream
+            stream.close()
 
 
 def context() -> dict[str, str]:

@@ -13,9 +13,10 @@ import time
 from typing import Any, Optional
 
 import operations
-from graph import Graph, Refused, read_graph
+from graph import Graph, read_graph
 from model import Cancelled, ModelServer, Stop
 from protocol import VERSION, Connection, Request
+from reader import Refused
 from run import Run
 from strict_json import canonical
 

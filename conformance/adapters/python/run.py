@@ -9,27 +9,18 @@ from __future__ import annotations
 import heapq
 import sys
 import time
-from dataclasses import dataclass, field
 from typing import Any, Optional
 
 import operations
 from graph import PLACEHOLDER, Graph, Task
 from model import Answer, ModelServer, Question, Stop
-from schema import mismatch, unbounded
-from strict_json import NotJson, canonical, follow, read
+from schema import unbounded
+from state import Failed, State, breach
+from strict_json import canonical, follow
 
 MAX_FILLED_BYTES = 64 << 20
 BACKOFF_SECONDS = 0.05
 STAGE = {"deterministic": "DETERMINISTIC_EXECUTION", "model": "MODEL_INVOCATION", "aggregation": "AGGREGATION"}
-
-
-class Failed(Exception):
-    """A task failed, in one of the contract's five categories."""
-
-    def __init__(self, error_type: str, message: str, breach: Optional[dict[str, Any]] = None) -> None:
-        super().__init__(message)
-        self.error_type, self.message, self.breach = error_type, message, breach
-        self.retries_exhausted = False
 
 
 class LatencyExceeded(Exception):
@@ -38,55 +29,6 @@ class LatencyExceeded(Exception):
 
 class CannotBuild(Exception):
     """An input refers to something that is not there."""
-
-
-@dataclass
-class State:
-    """What is known of one task."""
-
-    task: Task
-    rank: int
-    waits_for: int
-    status: str = "skipped"
-    stages: list[str] = field(default_factory=lambda: ["TASK_CONSTRUCTED", "DAG_VALIDATED"])
-    validation: str = "skipped"
-    skip_reason: Optional[str] = None
-    failure: Optional[dict[str, Any]] = None
-    escalated_to: Optional[str] = None
-    has_output: bool = False
-    output: Any = None
-    broke_schema: bool = False
-    attempts: int = 0
-    seconds: float = 0.0
-    tokens_in: int = 0
-    tokens_out: int = 0
-    tokens_allowed: int = 0
-    """Generated tokens that all its attempts may use together."""
-    estimated: bool = False
-    settled: bool = False
-    resolved_by: Optional["State"] = None
-    """Whoever has the output that dependents see: the task, or what stands in for it."""
-
-    def record(self) -> dict[str, Any]:
-        """The task's telemetry (C8.1)."""
-        record = {
-            "task_id": self.task.id,
-            "task_type": self.task.type,
-            "status": self.status,
-            "duration_ms": int(self.seconds * 1000),
-            "tokens_in": self.tokens_in,
-            "tokens_out": self.tokens_out,
-            "retry_count": max(0, self.attempts - 1),
-            "validation_status": self.validation,
-            "stages": self.stages,
-        }
-        optional = {
-            "tokens_estimated": self.estimated or None,
-            "skip_reason": self.skip_reason,
-            "escalated_to": self.escalated_to,
-            "failure": self.failure,
-        }
-        return {**record, **{name: value for name, value in optional.items() if value is not None}}
 
 
 class Run:
@@ -122,7 +64,7 @@ class Run:
         except LatencyExceeded:
             self._fail_late()
         for state in self._states[self._cut + 1 :]:
-            self._discard(state)
+            state.discard()
         return self._outcome()
 
     def _next(self) -> Optional[State]:
@@ -159,7 +101,7 @@ class Run:
             else:
                 self._run_operation(state)
         except Failed as failed:
-            self._fail(state, failed)
+            state.fail(failed)
         state.settled = True
         edge = self._edge_to_take(state) if ran else None
         for other in task.escalation:
@@ -192,7 +134,7 @@ class Run:
         skip = state.task.skip_when
         assert skip
         output = self._built(state.task, skip["output"])
-        self._admit(state, output, skip["schema"])
+        state.admit(output, skip["schema"])
         state.skip_reason, state.status = "condition", "skipped"
 
     def _run_operation(self, state: State) -> None:
@@ -210,15 +152,15 @@ class Run:
             except operations.OperationFailed as error:
                 problem = Failed("EXECUTION_FAILURE", str(error))
             state.seconds += time.monotonic() - began
-            self._check_time(state, state.seconds)
+            state.check_time(state.seconds)
             if problem:
                 raise problem
             state.broke_schema = False
             try:
-                return self._admit(state, output, task.schema)
+                return state.admit(output, task.schema)
             except Failed as failed:
                 state.broke_schema = True
-                self._check_retry(state, failed)
+                state.check_retry(failed)
                 self._check_units(state, failed)
 
     def _run_model(self, state: State) -> None:
@@ -236,17 +178,17 @@ class Run:
             # Spending comes first: an output that cost too much is never looked at (C7.6).
             if answer.end == "tokens" or state.tokens_out > state.tokens_allowed:
                 raise self._out_of_tokens(state)
-            self._check_time(state, time.monotonic() - began, answer.end == "time")
+            state.check_time(time.monotonic() - began, answer.end == "time")
             state.broke_schema = False
             try:
                 if answer.end != "said":
                     raise Failed("EXECUTION_FAILURE", answer.message)
-                return self._admit(state, self._parsed(state, answer.text), task.schema)
+                return state.admit(state.parsed(answer.text), task.schema)
             except Failed as failed:
                 state.broke_schema = answer.end == "said"
                 if answer.end == "final":
                     raise
-                self._check_retry(state, failed)
+                state.check_retry(failed)
                 self._check_calls(state, failed)
                 self._check_tokens(state)
             if answer.end == "transient":
@@ -254,7 +196,7 @@ class Run:
                 pause = min(BACKOFF_SECONDS * 2 ** (state.attempts - 1), left)
                 self._stop.wait(min(pause, self._ends_at - time.monotonic()))
                 self._check_latency()
-            self._check_time(state, time.monotonic() - began)
+            state.check_time(time.monotonic() - began)
 
     def _ask(self, state: State, messages: list[dict[str, str]], deadline: float) -> Answer:
         task = state.task
@@ -272,28 +214,6 @@ class Run:
         self._tokens += min(answer.tokens_out, left)
         self._check_latency()
         return answer
-
-    def _parsed(self, state: State, text: str) -> Any:
-        """The reply as a value: one JSON value and nothing around it."""
-        try:
-            value, faults = read(text)
-        except NotJson as error:
-            faults = [str(error)]
-        if faults:
-            state.stages.append("SCHEMA_VALIDATION")
-            state.validation = "fail"
-            raise Failed("VALIDATION_ERROR", f"the reply is not one JSON value: {faults[0]}")
-        return value
-
-    def _admit(self, state: State, output: Any, schema: Any) -> None:
-        """The gate: only a validated output travels (C11.1)."""
-        state.stages.append("SCHEMA_VALIDATION")
-        found = mismatch(schema, output)
-        state.validation = "fail" if found else "pass"
-        if found:
-            raise Failed("VALIDATION_ERROR", found)
-        state.stages.append("TASK_COMPLETED")
-        state.status, state.has_output, state.output = "success", True, output
 
     # Inputs
 
@@ -349,10 +269,10 @@ class Run:
     def _out_of_tokens(self, state: State) -> Failed:
         own = state.task.budget["max_tokens"]
         if state.tokens_allowed == own:
-            return _breach("BUDGET_BREACH", "task.max_tokens", own, state.tokens_out)
+            return breach("BUDGET_BREACH", "task.max_tokens", own, state.tokens_out)
         declared = self._graph.budgets["max_tokens"]
         used = declared - state.tokens_allowed + state.tokens_out
-        return _breach("BUDGET_BREACH", "graph.max_tokens", declared, used)
+        return breach("BUDGET_BREACH", "graph.max_tokens", declared, used)
 
     def _check_tokens(self, state: State) -> None:
         if state.tokens_out >= state.tokens_allowed:
@@ -360,38 +280,17 @@ class Run:
 
     def _check_calls(self, state: State, because: Optional[Failed] = None) -> None:
         if self._left("max_llm_calls", self._calls) == 0:
-            raise _breach("BUDGET_BREACH", "graph.max_llm_calls", self._graph.budgets["max_llm_calls"], self._calls, because)
+            raise breach("BUDGET_BREACH", "graph.max_llm_calls", self._graph.budgets["max_llm_calls"], self._calls, because)
 
     def _check_units(self, state: State, because: Optional[Failed] = None) -> None:
         if self._left("max_cpu_units", self._units) == 0:
-            raise _breach("BUDGET_BREACH", "graph.max_cpu_units", self._graph.budgets["max_cpu_units"], self._units, because)
-
-    def _check_time(self, state: State, seconds: float, cut_off: bool = False) -> None:
-        """A task's own time is a `TIMEOUT`; the run's is a breach."""
-        declared = state.task.budget["max_time_ms"]
-        if cut_off or seconds * 1000 > declared:
-            raise _breach("TIMEOUT", "task.max_time_ms", declared, max(declared, int(seconds * 1000)))
-
-    def _check_retry(self, state: State, because: Failed) -> None:
-        allowed = state.task.budget["max_retries"]
-        if state.attempts > allowed:
-            because.retries_exhausted = allowed > 0
-            raise because
+            raise breach("BUDGET_BREACH", "graph.max_cpu_units", self._graph.budgets["max_cpu_units"], self._units, because)
 
     def _check_latency(self) -> None:
         if time.monotonic() >= self._ends_at:
             raise LatencyExceeded
 
     # What follows
-
-    def _fail(self, state: State, failed: Failed) -> None:
-        state.status = "failed"
-        state.stages.append("TASK_FAILED")
-        state.failure = {"error_type": failed.error_type, "task_id": state.task.id, "message": failed.message}
-        if failed.breach:
-            state.failure["breach"] = failed.breach
-        if failed.retries_exhausted:
-            state.failure["retries_exhausted"] = True
 
     def _edge_to_take(self, state: State) -> Optional[str]:
         """The target of the first declared edge whose condition holds. None is ever invented (C1.4)."""
@@ -444,14 +343,7 @@ class Run:
             if not state.settled and state.task.stands_in_for and state.attempts == 0:
                 state.skip_reason = "dormant"
             elif not state.settled:
-                self._fail(state, _breach("BUDGET_BREACH", "graph.max_latency_ms", declared, max(declared, used)))
-
-    def _discard(self, state: State) -> None:
-        """What came after a failure in a `fail_fast` graph does not count. What it spent stays spent."""
-        state.status, state.validation, state.skip_reason = "skipped", "skipped", "fail_fast"
-        state.stages = state.stages[:2]
-        state.failure = state.escalated_to = state.resolved_by = None
-        state.has_output, state.output = False, None
+                state.fail(breach("BUDGET_BREACH", "graph.max_latency_ms", declared, max(declared, used)))
 
     def _outcome(self) -> dict[str, Any]:
         root = self._by_id[self._graph.root].resolved_by
@@ -479,9 +371,3 @@ class Run:
                 },
             },
         }
-
-
-def _breach(error_type: str, cap: str, declared: int, used: int, because: Optional[Failed] = None) -> Failed:
-    """A cap that ran out: which, how much was declared, how much was used."""
-    message = f"{used} of {declared} used ({cap})" + (f"; before that: {because.message}" if because else "")
-    return Failed(error_type, message, {"cap": cap, "declared": declared, "used": used})

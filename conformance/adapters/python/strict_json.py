@@ -82,6 +82,8 @@ def _cut_at(depth: int, text: str) -> str:
                 kept.append("null")
                 start = token.end()
             level -= 1
+    if level > depth:
+        start = len(text)
     return "".join(kept) + text[start:] if kept else text
 
 

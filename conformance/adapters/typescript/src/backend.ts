@@ -6,11 +6,12 @@
 
 import { createHash } from "node:crypto";
 
-import { type Graph, isModel, readGraph, Refused } from "./graph.ts";
+import { type Graph, isModel, readGraph } from "./graph.ts";
 import { canonical, isObject, type Json, type JsonObject } from "./json.ts";
 import { Cancelled, ModelServer } from "./model.ts";
 import * as operations from "./operations.ts";
 import { Connection, type Id, type Request, VERSION } from "./protocol.ts";
+import { Refused } from "./reader.ts";
 import { Run } from "./run.ts";
 
 const NAME = "small-typescript-backend";

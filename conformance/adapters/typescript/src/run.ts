@@ -8,90 +8,18 @@
 import { setTimeout as sleep } from "node:timers/promises";
 
 import { type Graph, isModel, type Message, PLACEHOLDER, type Task } from "./graph.ts";
-import { canonical, follow, isObject, type Json, type JsonObject, NotJson, read } from "./json.ts";
+import { canonical, follow, isObject, type Json, type JsonObject } from "./json.ts";
 import { type Answer, Cancelled, type ModelServer } from "./model.ts";
 import * as operations from "./operations.ts";
-import { mismatch, unbounded } from "./schema.ts";
+import { unbounded } from "./schema.ts";
+import { breach, Failed, State } from "./state.ts";
 
 const MAX_FILLED = 64 << 20;
 const BACKOFF_MS = 50;
 const STAGE = { deterministic: "DETERMINISTIC_EXECUTION", model: "MODEL_INVOCATION", aggregation: "AGGREGATION" };
 
-type Category = "VALIDATION_ERROR" | "TIMEOUT" | "BUDGET_BREACH" | "DEPENDENCY_FAILURE" | "EXECUTION_FAILURE";
-
-/** A cap that ran out: which, how much was declared, how much was used. */
-interface Breach {
-  cap: string;
-  declared: number;
-  used: number;
-}
-
-/** A task failed, in one of the contract's five categories. */
-class Failed extends Error {
-  readonly category: Category;
-  readonly breach: Breach | undefined;
-  retriesExhausted = false;
-
-  constructor(category: Category, message: string, breach?: Breach) {
-    super(message);
-    this.category = category;
-    this.breach = breach;
-  }
-}
-
 /** The run's own time is over. */
 class LatencyExceeded extends Error {}
-
-/** What is known of one task. */
-class State {
-  readonly task: Task;
-  readonly rank: number;
-  waitsFor: number;
-  status: "success" | "failed" | "skipped" = "skipped";
-  stages = ["TASK_CONSTRUCTED", "DAG_VALIDATED"];
-  validation: "pass" | "fail" | "skipped" = "skipped";
-  skipReason: "condition" | "dormant" | "fail_fast" | undefined;
-  failure: JsonObject | undefined;
-  escalatedTo: string | undefined;
-  /** Only a validated output travels. */
-  output: Json | undefined;
-  brokeSchema = false;
-  attempts = 0;
-  milliseconds = 0;
-  tokensIn = 0;
-  tokensOut = 0;
-  /** Generated tokens that all its attempts may use together. */
-  tokensAllowed = 0;
-  estimated = false;
-  settled = false;
-  /** Whoever has the output that dependents see: the task, or what stands in for it. */
-  resolvedBy: State | undefined;
-
-  constructor(task: Task, rank: number) {
-    this.task = task;
-    this.rank = rank;
-    this.waitsFor = task.dependencies.length + (task.standsInFor === undefined ? 0 : 1);
-  }
-
-  /** The task's telemetry (C8.1). */
-  record(): JsonObject {
-    return {
-      task_id: this.task.id,
-      task_type: this.task.type,
-      status: this.status,
-      duration_ms: Math.floor(this.milliseconds),
-      tokens_in: this.tokensIn,
-      tokens_out: this.tokensOut,
-      ...(this.estimated ? { tokens_estimated: true } : {}),
-      retry_count: Math.max(0, this.attempts - 1),
-      validation_status: this.validation,
-      stages: this.stages,
-      ...(this.skipReason ? { skip_reason: this.skipReason } : {}),
-      ...(this.escalatedTo ? { escalated_to: this.escalatedTo } : {}),
-      ...(this.failure ? { failure: this.failure } : {}),
-    };
-  }
-}
 
 /** Runs a graph. `models` has, for each model task, the model that answers it. */
 export class Run {
@@ -142,7 +70,7 @@ export class Run {
       if (!(error instanceof LatencyExceeded)) throw error;
       this.#failLate();
     }
-    this.#states.slice(this.#cut + 1).forEach(discard);
+    this.#states.slice(this.#cut + 1).forEach((state) => state.discard());
     return this.#outcome();
   }
 
@@ -182,7 +110,7 @@ export class Run {
       }
     } catch (error) {
       if (!(error instanceof Failed)) throw error;
-      fail(state, error);
+      state.fail(error);
     }
     state.settled = true;
     const target = ran ? this.#edgeToTake(state) : undefined;
@@ -214,7 +142,7 @@ export class Run {
 
   #skip(state: State): void {
     const skip = state.task.skipWhen!;
-    admit(state, this.#built(state.task, skip.output), skip.schema);
+    state.admit(this.#built(state.task, skip.output), skip.schema);
     state.skipReason = "condition";
     state.status = "skipped";
   }
@@ -238,15 +166,15 @@ export class Run {
         output = new Failed("EXECUTION_FAILURE", error.message);
       }
       state.milliseconds += performance.now() - began;
-      checkTime(state, state.milliseconds);
+      state.checkTime(state.milliseconds);
       if (output instanceof Failed) throw output;
       state.brokeSchema = false;
       try {
-        return admit(state, output, task.schema);
+        return state.admit(output, task.schema);
       } catch (error) {
         if (!(error instanceof Failed)) throw error;
         state.brokeSchema = true;
-        checkRetry(state, error);
+        state.checkRetry(error);
         this.#checkUnits(error);
       }
     }
@@ -267,15 +195,15 @@ export class Run {
       const answer = await this.#ask(state, messages, began + task.budget.max_time_ms);
       // Spending comes first: an output that cost too much is never looked at (C7.6).
       if (answer.end === "tokens" || state.tokensOut > state.tokensAllowed) throw this.#outOfTokens(state);
-      checkTime(state, performance.now() - began, answer.end === "time");
+      state.checkTime(performance.now() - began, answer.end === "time");
       state.brokeSchema = false;
       try {
         if (answer.end !== "said") throw new Failed("EXECUTION_FAILURE", answer.message);
-        return admit(state, parsed(state, answer.text), task.schema);
+        return state.admit(state.parsed(answer.text), task.schema);
       } catch (error) {
         if (!(error instanceof Failed) || answer.end === "final") throw error;
         state.brokeSchema = answer.end === "said";
-        checkRetry(state, error);
+        state.checkRetry(error);
         this.#checkCalls(error);
         this.#checkTokens(state);
       }
@@ -285,7 +213,7 @@ export class Run {
         await sleep(Math.max(0, pause), undefined, { signal: this.#stop }).catch(() => this.#checkStop());
         this.#checkLatency();
       }
-      checkTime(state, performance.now() - began);
+      state.checkTime(performance.now() - began);
     }
   }
 
@@ -444,7 +372,7 @@ export class Run {
     for (const state of this.#states.slice(0, this.#cut + 1)) {
       if (state.settled) continue;
       if (state.task.standsInFor !== undefined && state.attempts === 0) state.skipReason = "dormant";
-      else fail(state, breach("BUDGET_BREACH", { cap: "graph.max_latency_ms", declared, used }));
+      else state.fail(breach("BUDGET_BREACH", { cap: "graph.max_latency_ms", declared, used }));
     }
   }
 
@@ -473,75 +401,4 @@ export class Run {
       },
     };
   }
-}
-
-/** The reply as a value: one JSON value and nothing around it. */
-function parsed(state: State, text: string): Json {
-  let fault: string | undefined;
-  try {
-    const { value, faults } = read(text);
-    if (faults.length === 0) return value;
-    [fault] = faults;
-  } catch (error) {
-    if (!(error instanceof NotJson)) throw error;
-    fault = error.message;
-  }
-  state.stages.push("SCHEMA_VALIDATION");
-  state.validation = "fail";
-  throw new Failed("VALIDATION_ERROR", `the reply is not one JSON value: ${fault}`);
-}
-
-/** The gate: only a validated output travels (C11.1). */
-function admit(state: State, output: Json, schema: Json): void {
-  state.stages.push("SCHEMA_VALIDATION");
-  const found = mismatch(schema, output);
-  state.validation = found ? "fail" : "pass";
-  if (found) throw new Failed("VALIDATION_ERROR", found);
-  state.stages.push("TASK_COMPLETED");
-  state.status = "success";
-  state.output = output;
-}
-
-function fail(state: State, failed: Failed): void {
-  state.status = "failed";
-  state.stages.push("TASK_FAILED");
-  state.failure = {
-    error_type: failed.category,
-    task_id: state.task.id,
-    message: failed.message,
-    ...(failed.breach ? { breach: { ...failed.breach } } : {}),
-    ...(failed.retriesExhausted ? { retries_exhausted: true } : {}),
-  };
-}
-
-/** What came after a failure in a `fail_fast` graph does not count. What it spent stays spent. */
-function discard(state: State): void {
-  state.status = "skipped";
-  state.validation = "skipped";
-  state.skipReason = "fail_fast";
-  state.stages = state.stages.slice(0, 2);
-  state.failure = undefined;
-  state.escalatedTo = undefined;
-  state.resolvedBy = undefined;
-  state.output = undefined;
-}
-
-function checkRetry(state: State, because: Failed): void {
-  const allowed = state.task.budget.max_retries;
-  if (state.attempts <= allowed) return;
-  because.retriesExhausted = allowed > 0;
-  throw because;
-}
-
-/** A task's own time is a `TIMEOUT`; the run's is a breach. */
-function checkTime(state: State, milliseconds: number, cutOff = false): void {
-  const declared = state.task.budget.max_time_ms;
-  if (!cutOff && milliseconds <= declared) return;
-  const used = Math.max(declared, Math.floor(milliseconds));
-  throw breach("TIMEOUT", { cap: "task.max_time_ms", declared, used });
-}
-
-function breach(category: Category, breach: Breach, because?: Failed): Failed {
-  const before = because ? `; before that: ${because.message}` : "";
-  return new Failed(category, `${breach.used} of ${breach.declared} used (${breach.cap})${before}`, breach);
 }
