@@ -31,6 +31,8 @@ pub use crate::report::{
     SubjectIdentity, SuiteIdentity, TimelineEntry,
 };
 pub use crate::run::{Progress, RunOptions, run_suite};
-pub use crate::subject::{Clock, InProcess, Introduction, Mishap, Plug, Subject, Transport};
+pub use crate::subject::{
+    Clock, CommandLineError, InProcess, Introduction, Mishap, Plug, Stdio, StdioLimits, Subject, Transport,
+};
 pub use crate::suite::{CaseError, CaseFolder, Suite};
 pub use crate::verdict::{Conformance, Verdict};

@@ -1,6 +1,7 @@
 //! Who is judged: a backend behind one of three plugs, seen as documents only.
 
 mod in_process;
+mod stdio;
 
 use std::fmt::Debug;
 
@@ -13,6 +14,7 @@ use thiserror::Error;
 use crate::model::ModelEndpoint;
 
 pub use self::in_process::InProcess;
+pub use self::stdio::{CommandLineError, Stdio, StdioLimits};
 
 /// Opens backends: a new one for each case where the plug can (in process, a command), the same one where it cannot
 /// (a URL).
