@@ -194,6 +194,18 @@ impl Reply {
             }
         }
     }
+
+    /// The whole body.
+    pub(crate) async fn whole(&mut self, max_bytes: usize) -> Result<Vec<u8>, Lost> {
+        let mut whole = Vec::new();
+        while let Some(bytes) = self.bytes().await? {
+            if whole.len() + bytes.len() > max_bytes {
+                return Err(Lost::TooLong { max_bytes });
+            }
+            whole.extend_from_slice(&bytes);
+        }
+        Ok(whole)
+    }
 }
 
 /// Why there is no response, or no whole one.
@@ -208,6 +220,12 @@ pub(crate) enum Lost {
     /// What came is not HTTP, or has a head that is larger than any may be.
     #[error("the response is not HTTP, or its head is too large: {0}")]
     NotHttp(String),
+    /// More came than any response may have.
+    #[error("the response is longer than {max_bytes} bytes")]
+    TooLong {
+        /// The most that is read.
+        max_bytes: usize,
+    },
 }
 
 /// Moves the bytes. What goes wrong there also comes out of the response or its body.

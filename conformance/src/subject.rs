@@ -1,6 +1,8 @@
 //! Who is judged: a backend behind one of three plugs, seen as documents only.
 
+mod http;
 mod in_process;
+mod shortened;
 mod stdio;
 
 use std::fmt::Debug;
@@ -13,7 +15,9 @@ use thiserror::Error;
 
 use crate::model::ModelEndpoint;
 
+pub use self::http::{Http, HttpLimits};
 pub use self::in_process::InProcess;
+use self::shortened::shortened;
 pub use self::stdio::{CommandLineError, Stdio, StdioLimits};
 
 /// Opens backends: a new one for each case where the plug can (in process, a command), the same one where it cannot

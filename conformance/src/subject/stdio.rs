@@ -19,7 +19,7 @@ use self::answer::Body;
 use self::conversation::Conversation;
 use self::process::{Living, Process};
 use crate::model::{MODELS, ModelEndpoint};
-use crate::subject::{Clock, Introduction, Mishap, Plug, Subject, Transport};
+use crate::subject::{Clock, Introduction, Mishap, Plug, Subject, Transport, shortened};
 
 /// The protocol that the suite speaks.
 const PROTOCOL: &str = "1.0";
@@ -161,10 +161,8 @@ impl Talking {
         };
         let protocol = text("protocol")?;
         if protocol.split('.').next() != PROTOCOL.split('.').next() {
-            let detail = format!(
-                "it speaks protocol `{}`, and the suite speaks {PROTOCOL}",
-                answer::shortened(&protocol)
-            );
+            let detail =
+                format!("it speaks protocol `{}`, and the suite speaks {PROTOCOL}", shortened(&protocol));
             return Err(Mishap::Garbage { detail });
         }
         Ok(Introduction {

@@ -4,10 +4,7 @@ use backend_server::RefusalDocument;
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::subject::Mishap;
-
-/// How much of what a backend says is repeated.
-const SHOWN: usize = 200;
+use crate::subject::{Mishap, shortened};
 
 /// An answer, and to what.
 #[derive(Debug)]
@@ -88,15 +85,6 @@ impl Body {
             Self::Error { message } => garbage(format!("with an error: {}", shortened(&message))),
         }
     }
-}
-
-/// The beginning of what a backend said, without control characters.
-pub(super) fn shortened(text: &str) -> String {
-    let mut shown: String = text.chars().take(SHOWN).flat_map(char::escape_debug).collect();
-    if text.chars().nth(SHOWN).is_some() {
-        shown.push('…');
-    }
-    shown
 }
 
 #[cfg(test)]

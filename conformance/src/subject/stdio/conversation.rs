@@ -10,8 +10,8 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 use tokio::sync::{mpsc, oneshot};
 
-use super::answer::{Body, Line, shortened};
-use crate::subject::Mishap;
+use super::answer::{Body, Line};
+use crate::subject::{Mishap, shortened};
 
 /// What is asked and not yet answered.
 #[derive(Debug)]

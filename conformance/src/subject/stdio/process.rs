@@ -11,11 +11,10 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::process::{Child, Command};
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::answer::shortened;
 use super::conversation::Conversation;
 use super::lines::{Line, Lines};
 use super::log_tail::LogTail;
-use crate::subject::Mishap;
+use crate::subject::{Mishap, shortened};
 
 /// How long a process that is killed, or has closed its output, may take to be gone.
 const PARTING: Duration = Duration::from_millis(500);
