@@ -2,7 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use serde_json::Value;
+
 use crate::case::Case;
+use crate::suite::Suite;
+use crate::{judge, run};
 
 /// A case as somebody who reads a report needs it.
 #[derive(Clone, Debug, PartialEq)]
@@ -30,9 +34,51 @@ pub enum CaseBody {
     Data {
         /// `case.json`.
         case: Box<Case>,
-        /// The graphs beside it, by file name, as they are written.
-        graphs: BTreeMap<String, String>,
+        /// The graphs beside it, by file name.
+        graphs: BTreeMap<String, Value>,
     },
-    /// By code: over the runs of all other cases, or over drawn graphs. Told in a sentence.
-    Law(String),
+    /// By code, over the runs of all other cases.
+    Law,
+}
+
+impl CaseInfo {
+    /// Every case of `suite` and every law, as reports list them.
+    pub fn all(suite: &Suite) -> Vec<Self> {
+        let data = suite.cases().map(|folder| Self {
+            id: folder.id.clone(),
+            title: folder.case.title.clone(),
+            clauses: folder.case.clauses.clone(),
+            likely_cause: folder.case.likely_cause.clone(),
+            frozen: folder.scored,
+            body: CaseBody::Data { case: Box::new(folder.case.clone()), graphs: folder.graphs.clone() },
+        });
+        let laws = judge::laws().map(|law| Self {
+            id: law.id.to_owned(),
+            title: law.title.to_owned(),
+            clauses: law.clauses.iter().map(|clause| (*clause).to_owned()).collect(),
+            likely_cause: law.likely_cause.to_owned(),
+            frozen: true,
+            body: CaseBody::Law,
+        });
+        let mut all: Vec<Self> = data.chain(laws).collect();
+        all.sort_by(|one, other| run::by_clause(&one.id).cmp(&run::by_clause(&other.id)));
+        all
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::registry::{Registry, disagreements};
+
+    #[test]
+    fn the_registry_and_the_cases_agree() {
+        let cases: Vec<(String, Vec<String>)> = CaseInfo::all(&Suite::embedded().unwrap())
+            .into_iter()
+            .map(|case| (case.id, case.clauses))
+            .collect();
+        let found: Vec<String> =
+            disagreements(Registry::load(), &cases).iter().map(ToString::to_string).collect();
+        assert_eq!(found, [""; 0]);
+    }
 }

@@ -21,6 +21,7 @@ mod case_info;
 pub mod registry;
 mod report;
 mod verdict;
+mod verify;
 
 pub use crate::case::{Allowed, Case, Requires, RunPlan};
 pub use crate::case_info::{CaseBody, CaseInfo};
@@ -37,3 +38,4 @@ pub use crate::subject::{
 };
 pub use crate::suite::{CaseError, CaseFolder, Suite};
 pub use crate::verdict::{Conformance, Verdict};
+pub use crate::verify::{Fault, VerifiedReport, verify};

@@ -1,10 +1,22 @@
 //! The report: every clause and every case, always; a machine reads it, and renderers make pages of it.
 
+pub(crate) mod plain;
 mod seal;
 pub(crate) mod tally;
+mod words;
+
+mod html;
+mod junit;
+mod markdown;
+pub(crate) mod outline;
+pub(crate) mod terminal;
 
 #[cfg(test)]
+mod rendered;
+#[cfg(test)]
 pub(crate) mod sample;
+
+pub(crate) use self::seal::digest_of;
 
 use std::collections::BTreeMap;
 

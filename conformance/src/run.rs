@@ -17,6 +17,7 @@ use crate::report::Report;
 use crate::subject::{Introduction, Plug};
 use crate::suite::{CaseFolder, Suite};
 
+pub(crate) use self::assemble::by_clause;
 pub(crate) use self::observe::{Observer, Seen};
 pub use self::options::{Progress, RunOptions};
 

@@ -78,7 +78,7 @@ fn millis(duration: Duration) -> u64 {
 }
 
 /// `C10.3-x` after `C9.1-x`: by the clause's numbers, then by name.
-fn by_clause(id: &str) -> (u32, u32, &str) {
+pub(crate) fn by_clause(id: &str) -> (u32, u32, &str) {
     let clause = id.split('-').next().unwrap_or_default().trim_start_matches('C');
     let mut numbers = clause.split('.').map(|number| number.parse().unwrap_or(u32::MAX));
     (numbers.next().unwrap_or(u32::MAX), numbers.next().unwrap_or(u32::MAX), id)
