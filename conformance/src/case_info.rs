@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use crate::case::Case;
+use crate::generate::FAMILIES;
 use crate::suite::Suite;
 use crate::{judge, run};
 
@@ -37,12 +38,14 @@ pub enum CaseBody {
         /// The graphs beside it, by file name.
         graphs: BTreeMap<String, Value>,
     },
+    /// By code, on graphs that the seed draws.
+    Generated,
     /// By code, over the runs of all other cases.
     Law,
 }
 
 impl CaseInfo {
-    /// Every case of `suite` and every law, as reports list them.
+    /// Every case of `suite`, every generated one and every law, as reports list them.
     pub fn all(suite: &Suite) -> Vec<Self> {
         let data = suite.cases().map(|folder| Self {
             id: folder.id.clone(),
@@ -52,6 +55,14 @@ impl CaseInfo {
             frozen: folder.scored,
             body: CaseBody::Data { case: Box::new(folder.case.clone()), graphs: folder.graphs.clone() },
         });
+        let drawn = FAMILIES.iter().map(|family| Self {
+            id: family.id.to_owned(),
+            title: family.title.to_owned(),
+            clauses: family.clauses.iter().map(|clause| (*clause).to_owned()).collect(),
+            likely_cause: family.likely_cause.to_owned(),
+            frozen: true,
+            body: CaseBody::Generated,
+        });
         let laws = judge::laws().map(|law| Self {
             id: law.id.to_owned(),
             title: law.title.to_owned(),
@@ -60,7 +71,7 @@ impl CaseInfo {
             frozen: true,
             body: CaseBody::Law,
         });
-        let mut all: Vec<Self> = data.chain(laws).collect();
+        let mut all: Vec<Self> = data.chain(drawn).chain(laws).collect();
         all.sort_by(|one, other| run::by_clause(&one.id).cmp(&run::by_clause(&other.id)));
         all
     }

@@ -234,6 +234,13 @@ impl Report {
         }
         self.findings(case, page);
         timeline(case, page);
+        if let Some(minimal) = &case.minimal {
+            let _ = writeln!(
+                page,
+                "<h4>The smallest graph that shows it</h4>\n<pre><code>{}</code></pre>",
+                Lines(&serde_json::to_string_pretty(minimal).unwrap_or_default())
+            );
+        }
         let (left_out, log) = case.shown_log();
         if !log.is_empty() {
             let before = if left_out > 0 { format!(" ({left_out} lines before)") } else { String::new() };

@@ -146,6 +146,12 @@ impl Report {
         if left_out > 0 {
             lines.push(format!("  and {left_out} more"));
         }
+        let (minimal, left_out) = case.shown_minimal();
+        if !minimal.is_empty() {
+            lines.push(String::from("the smallest that shows it:"));
+            lines.extend(minimal);
+            lines.extend((left_out > 0).then(|| format!("and {left_out} more lines")));
+        }
         let cause = case.likely_cause.as_ref();
         lines.extend(cause.map(|cause| format!("look at: {}", plain::line(cause, plain::TEXT))));
         let repeat = case.repeat.as_ref();

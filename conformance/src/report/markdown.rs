@@ -139,6 +139,11 @@ fn failure(report: &Report, case: &CaseReport, text: &mut String) {
         let _ = writeln!(text, "And {}.\n", counted(left_out, "more finding"));
     }
     timeline(case, text);
+    let (minimal, left_out) = case.shown_minimal();
+    if !minimal.is_empty() {
+        let rest = if left_out > 0 { format!(" (the first lines; {left_out} more)") } else { String::new() };
+        let _ = writeln!(text, "The smallest that shows it{rest}:\n\n{}", block("json", &minimal));
+    }
     let (_, log) = case.shown_log();
     if !log.is_empty() {
         let _ = writeln!(text, "The end of its log:\n\n{}", block("text", &log));

@@ -9,6 +9,8 @@ use crate::verdict::{Conformance, Verdict};
 const FINDINGS: usize = 12;
 /// Moments of a case's timeline that are shown.
 const MOMENTS: usize = 60;
+/// Lines of the smallest graph that shows a fault.
+const MINIMAL_LINES: usize = 200;
 /// Lines of a log that are shown.
 const LOG_LINES: usize = 40;
 
@@ -76,6 +78,14 @@ impl CaseReport {
             self.timeline.iter().filter(|moment| all || moment.differs).take(MOMENTS).collect();
         let left_out = self.timeline.len() - shown.len();
         (shown, left_out)
+    }
+
+    /// The first lines of the smallest document that shows the fault, and how many are not shown.
+    pub(crate) fn shown_minimal(&self) -> (Vec<String>, usize) {
+        let Some(minimal) = &self.minimal else { return (Vec::new(), 0) };
+        let text = serde_json::to_string_pretty(minimal).unwrap_or_default();
+        let shown = text.lines().take(MINIMAL_LINES).map(|text| plain::line(text, plain::VALUE)).collect();
+        (shown, text.lines().count().saturating_sub(MINIMAL_LINES))
     }
 
     /// The last lines of its log, and how many are not shown.

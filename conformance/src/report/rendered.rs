@@ -76,6 +76,7 @@ fn hostile() -> Report {
         case.likely_cause = Some(long.clone());
         case.log_tail = Some(format!("{long}\n").repeat(3) + &format!("{POISON}\n").repeat(1000));
         case.repeat = Some(long.clone());
+        case.minimal = Some(json!({ POISON: [long.clone(), deep(100)] }));
         case.findings = vec![
             Finding {
                 clause: long.clone(),

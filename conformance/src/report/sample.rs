@@ -208,6 +208,7 @@ fn failed_retries() -> CaseReport {
 
 fn failed_silently() -> CaseReport {
     CaseReport {
+        minimal: Some(json!({"graph": {"tasks": [{"id": "t0"}]}, "script": {}})),
         known: Some(Known {
             reason: String::from("truncation is being replaced"),
             expires: String::from("2026-06-30"),

@@ -68,6 +68,12 @@ fn failure(report: &Report, case: &CaseReport, text: &mut String) {
     }
     findings(report, case, text);
     timeline(case, text);
+    let (lines, left_out) = case.shown_minimal();
+    let rest = (left_out > 0).then(|| format!("… and {left_out} more lines"));
+    for (nth, line) in lines.iter().chain(&rest).enumerate() {
+        let label = if nth == 0 { "smallest" } else { "" };
+        let _ = writeln!(text, "  {FAINT}{label:<9}{FAINT:#} {FAINT}│{FAINT:#} {line}");
+    }
     let (left_out, lines) = case.shown_log();
     for (nth, line) in lines.iter().enumerate() {
         let label = if nth == 0 { "log" } else { "" };
