@@ -23,7 +23,7 @@ pub(crate) fn read(document: &Value) -> Result<ExecutionContext, RefusalDocument
         let help = "send an object with `run_id`, `trace_id` and `backend_mode`";
         return Err(RefusalDocument::faults(
             DOCUMENT,
-            &[wrong_type(String::new(), "an object", document, help)],
+            &[Fault::wrong_type(String::new(), "an object", document, help)],
         ));
     };
     let mut reading = Reading { fields, faults: Vec::new() };
@@ -61,7 +61,12 @@ impl<'d> Reading<'d> {
                 version.map_err(|error| RefusalDocument::from(&Refusal::VersionMismatch(error)))
             }
             Some(other) => {
-                self.faults.push(wrong_type(String::from("/interface_version"), "a string", other, help));
+                self.faults.push(Fault::wrong_type(
+                    String::from("/interface_version"),
+                    "a string",
+                    other,
+                    help,
+                ));
                 Ok(InterfaceVersion::CURRENT)
             }
         }
@@ -105,7 +110,7 @@ impl<'d> Reading<'d> {
             }
             Some(Value::String(text)) => Some(text),
             Some(other) => {
-                self.faults.push(wrong_type(format!("/{field}"), "a string", other, help));
+                self.faults.push(Fault::wrong_type(format!("/{field}"), "a string", other, help));
                 None
             }
         }
@@ -114,20 +119,6 @@ impl<'d> Reading<'d> {
     fn fault(&mut self, code: &'static str, field: &str, message: String, help: &str) {
         self.faults.push(Fault { code, pointer: format!("/{field}"), message, help: help.to_owned() });
     }
-}
-
-/// A value of another JSON type than it must be.
-pub(crate) fn wrong_type(pointer: String, expected: &str, found: &Value, help: &str) -> Fault {
-    let found = match found {
-        Value::Null => "null",
-        Value::Bool(_) => "a boolean",
-        Value::Number(_) => "a number",
-        Value::String(_) => "a string",
-        Value::Array(_) => "an array",
-        Value::Object(_) => "an object",
-    };
-    let message = format!("this is {found} and must be {expected}");
-    Fault { code: "wrong-type", pointer, message, help: help.to_owned() }
 }
 
 #[cfg(test)]

@@ -11,9 +11,11 @@ mod backend_service;
 
 mod identity;
 
+mod http;
 mod stdio;
 
 pub use crate::backend_service::BackendService;
+pub use crate::http::{HttpConfig, HttpLimits, serve_http};
 pub use crate::identity::Identity;
 pub use crate::refusal::RefusalDocument;
 pub use crate::service::{Answer, ExecuteRequest, Service};

@@ -77,6 +77,22 @@ pub(crate) struct Fault {
     pub(crate) help: String,
 }
 
+impl Fault {
+    /// A value of another JSON type than it must be.
+    pub(crate) fn wrong_type(pointer: String, expected: &str, found: &Value, help: &str) -> Self {
+        let found = match found {
+            Value::Null => "null",
+            Value::Bool(_) => "a boolean",
+            Value::Number(_) => "a number",
+            Value::String(_) => "a string",
+            Value::Array(_) => "an array",
+            Value::Object(_) => "an object",
+        };
+        let message = format!("this is {found} and must be {expected}");
+        Self { code: "wrong-type", pointer, message, help: help.to_owned() }
+    }
+}
+
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let place = if self.pointer.is_empty() { "/" } else { &self.pointer };

@@ -19,6 +19,7 @@ mod diagnosis;
 mod document;
 mod exit;
 mod graph_file;
+mod interrupt;
 mod refused;
 mod screen;
 mod task_place;

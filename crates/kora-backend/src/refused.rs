@@ -1,6 +1,7 @@
 //! What keeps the command from its result, for people and as JSON in the words of KORA's API.
 
 use std::io;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use backend_api::{Refusal, UnmetCapability};
@@ -57,6 +58,14 @@ pub(crate) enum CommandError {
     /// Standard output cannot be written.
     #[error("cannot write to standard output")]
     Output(#[source] io::Error),
+    /// Nobody can connect.
+    #[error("cannot listen on `{address}`")]
+    Listen {
+        /// Where.
+        address: SocketAddr,
+        /// Why not.
+        source: io::Error,
+    },
     /// A caller cannot be served any longer.
     #[error("the conversation broke off")]
     Stdio(#[from] StdioError),
@@ -79,7 +88,9 @@ impl CommandError {
             Self::Graph(refused) if refused.invalid.is_version_mismatch() => Exit::VersionMismatch,
             Self::Graph(_) => Exit::InvalidGraph,
             Self::Refused(refusal) => Exit::from(&**refusal),
-            Self::Unreadable { .. } | Self::Unusable { .. } | Self::Usage(_) => Exit::Usage,
+            Self::Unreadable { .. } | Self::Unusable { .. } | Self::Usage(_) | Self::Listen { .. } => {
+                Exit::Usage
+            }
             Self::Unsaved { .. } | Self::Output(_) | Self::Stdio(_) | Self::Runtime(_) => Exit::Internal,
         }
     }
@@ -95,7 +106,7 @@ impl CommandError {
             Self::Unreadable { path, .. } | Self::Unusable { path, .. } => {
                 ("USAGE_ERROR", json!({"file": path.display().to_string()}))
             }
-            Self::Usage(_) => ("USAGE_ERROR", Value::Null),
+            Self::Usage(_) | Self::Listen { .. } => ("USAGE_ERROR", Value::Null),
             Self::Unsaved { path, .. } => ("INTERNAL_ERROR", json!({"file": path.display().to_string()})),
             Self::Output(_) | Self::Stdio(_) | Self::Runtime(_) => ("INTERNAL_ERROR", Value::Null),
         };
@@ -136,6 +147,7 @@ impl CommandError {
             | Self::Usage(_)
             | Self::Unsaved { .. }
             | Self::Output(_)
+            | Self::Listen { .. }
             | Self::Stdio(_)
             | Self::Runtime(_) => self.said(),
         };

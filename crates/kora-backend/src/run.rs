@@ -1,6 +1,5 @@
 //! `kora-backend run`: one graph, run to its end or to Ctrl-C.
 
-mod interrupt;
 mod mending;
 mod progress;
 mod report;
@@ -24,6 +23,7 @@ use crate::adapters::ModelArgs;
 use crate::backend::BackendChoice;
 use crate::exit::Exit;
 use crate::graph_file;
+use crate::interrupt::{self, Until};
 use crate::refused::CommandError;
 use crate::screen;
 
@@ -97,7 +97,7 @@ async fn execute(
     let tally = Arc::new(Tally::new(graph.tasks().len()));
     let progress = (!args.json && !args.quiet && screen::shows_progress())
         .then(|| Progress::start(Arc::clone(&tally), graph));
-    let first_press = interrupt::take_over().await;
+    let first_press = interrupt::take_over(Until::Interrupt).await;
     // Taken while the run is still there: what is stopped by dropping it no longer counts as under way.
     let interrupted = async {
         first_press.await;

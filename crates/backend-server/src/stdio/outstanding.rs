@@ -63,7 +63,7 @@ impl Outstanding {
     ) -> Result<(), Body> {
         let bytes = request.taskgraph.get().len();
         if self.runs >= self.limits.max_runs.saturating_add(self.limits.max_queued) {
-            let message = format!("{} runs are under way or wait; ask again when one is answered", self.runs);
+            let message = format!("runs under way or waiting: {}; ask again when one is answered", self.runs);
             return Err(Body::Refused(busy(message)));
         }
         // One that is alone is let in whatever its size: its line was not too long.

@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use backend_api::BackendMode;
 use backend_local::{LocalBackend, LocalConfig};
 use backend_server::{Answer, BackendService, ExecuteRequest, Identity, RefusalDocument, Served, Service};
+use models::{ModelRouter, Script, ScriptedAdapter};
 use serde_json::{Value, json};
 use tokio::sync::Notify;
 
@@ -25,6 +26,13 @@ impl Puppet {
     /// Waits until `count` runs have started.
     pub(crate) async fn has_started(&self, count: usize) {
         while self.started.load(Ordering::SeqCst) < count {
+            self.changed.notified().await;
+        }
+    }
+
+    /// Waits until `count` runs were dropped before their end.
+    pub(crate) async fn has_dropped(&self, count: usize) {
+        while self.dropped.load(Ordering::SeqCst) < count {
             self.changed.notified().await;
         }
     }
@@ -102,4 +110,13 @@ pub(crate) fn served(service: Arc<dyn Service>) -> Served {
 /// This machine.
 pub(crate) fn local() -> Arc<dyn Service> {
     Arc::new(BackendService::new(Arc::new(LocalBackend::new(LocalConfig::default()))))
+}
+
+/// This machine, with a model that a script stands in for.
+pub(crate) fn with_models() -> Arc<dyn Service> {
+    let script = include_str!("../../../../fixtures/clauses/C4.2-model.script.json");
+    let adapter = ScriptedAdapter::new(serde_json::from_str::<Script>(script).unwrap());
+    let models = ModelRouter::new(vec![Arc::new(adapter)]).unwrap();
+    let backend = LocalBackend::new(LocalConfig { models, ..LocalConfig::default() });
+    Arc::new(BackendService::new(Arc::new(backend)))
 }

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use backend_server::{BackendService, HelloModel, HelloModels, Identity, Served, StdioLimits, serve_stdio};
+use backend_server::{BackendService, HelloModel, HelloModels, Served, StdioLimits, serve_stdio};
 use models::{ModelAdapter, ModelId, ModelRouter, OpenAiAdapter, OpenAiConfig, OpenAiModel};
 use serde_json::json;
 
-use super::Args;
+use super::{Args, identity};
 use crate::adapters::with_causes;
 use crate::exit::Exit;
 use crate::refused::CommandError;
@@ -32,14 +32,6 @@ pub(super) async fn serve(args: &Args) -> Result<Exit, CommandError> {
     };
     serve_stdio(tokio::io::stdin(), tokio::io::stdout(), StdioLimits::default(), make).await?;
     Ok(Exit::Success)
-}
-
-fn identity(args: &Args) -> Identity {
-    Identity {
-        name: String::from(env!("CARGO_PKG_NAME")),
-        version: String::from(env!("CARGO_PKG_VERSION")),
-        backend_mode: args.backend.mode(),
-    }
 }
 
 /// The caller's server as the one that answers model tasks.
