@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use backend_api::{ExecutionBackend, Refusal};
+use backend_api::{ExecutionBackend, ExecutionContext, ExecutionResult, Refusal, StreamingExecution};
 use kora_ir::{CheckedGraph, InvalidGraph, Limits};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use crate::{Answer, ExecuteRequest, RefusalDocument, Service, context};
+use crate::streaming::Telling;
+use crate::{Answer, EventSink, ExecuteRequest, RefusalDocument, Service, StreamingService, context};
 
 /// Bytes of a graph that are checked on the spot; a longer one is checked off the threads that carry messages.
 const CHECKED_ON_THE_SPOT: usize = 64 << 10;
@@ -22,16 +23,26 @@ impl<B: ExecutionBackend + ?Sized> BackendService<B> {
     pub fn new(backend: Arc<B>) -> Self {
         Self(backend)
     }
+}
 
-    async fn run(&self, request: ExecuteRequest) -> Result<Value, RefusalDocument> {
-        // The cheap check first: nobody should wait for a graph to be read to learn of a missing name.
-        let context = context::read(&request.execution_context)?;
-        let graph = check(request.taskgraph).await?;
-        let graph = graph.map_err(|invalid| RefusalDocument::from(&Refusal::InvalidGraph(invalid)))?;
-        let ran = self.0.execute_taskgraph(&graph, &context).await;
-        let result = ran.map_err(|refusal| RefusalDocument::from(&refusal))?;
-        let written = serde_json::to_value(&result);
-        written.map_err(|error| RefusalDocument::internal(format!("the result cannot be written: {error}")))
+/// What is run.
+async fn read(request: ExecuteRequest) -> Result<(CheckedGraph, ExecutionContext), RefusalDocument> {
+    // The cheap check first: nobody should wait for a graph to be read to learn of a missing name.
+    let context = context::read(&request.execution_context)?;
+    let graph = check(request.taskgraph).await?;
+    let graph = graph.map_err(|invalid| RefusalDocument::from(&Refusal::InvalidGraph(invalid)))?;
+    Ok((graph, context))
+}
+
+fn written(ran: Result<ExecutionResult, Refusal>) -> Answer {
+    match ran {
+        Ok(result) => match serde_json::to_value(&result) {
+            Ok(document) => Answer::Result(document),
+            Err(error) => {
+                Answer::Refused(RefusalDocument::internal(format!("the result cannot be written: {error}")))
+            }
+        },
+        Err(refusal) => Answer::Refused(RefusalDocument::from(&refusal)),
     }
 }
 
@@ -48,8 +59,8 @@ async fn check(text: Box<RawValue>) -> Result<Result<CheckedGraph, InvalidGraph>
 #[async_trait]
 impl<B: ExecutionBackend + ?Sized> Service for BackendService<B> {
     async fn execute_taskgraph(&self, request: ExecuteRequest) -> Answer {
-        match self.run(request).await {
-            Ok(result) => Answer::Result(result),
+        match read(request).await {
+            Ok((graph, context)) => written(self.0.execute_taskgraph(&graph, &context).await),
             Err(refusal) => Answer::Refused(refusal),
         }
     }
@@ -61,6 +72,19 @@ impl<B: ExecutionBackend + ?Sized> Service for BackendService<B> {
 
     fn capability_descriptor(&self) -> Value {
         serde_json::to_value(self.0.capability_descriptor()).unwrap_or_default()
+    }
+}
+
+#[async_trait]
+impl<B: StreamingExecution + ?Sized> StreamingService for BackendService<B> {
+    async fn execute_streaming(&self, request: ExecuteRequest, events: Arc<dyn EventSink>) -> Answer {
+        match read(request).await {
+            Ok((graph, context)) => {
+                let observer = Arc::new(Telling(events));
+                written(self.0.execute_streaming(&graph, &context, observer).await)
+            }
+            Err(refusal) => Answer::Refused(refusal),
+        }
     }
 }
 

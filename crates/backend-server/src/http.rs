@@ -2,6 +2,7 @@
 
 mod body;
 mod config;
+mod events;
 mod execute;
 mod host;
 mod patient;
@@ -28,7 +29,7 @@ use tokio::time;
 pub use self::config::{HttpConfig, HttpLimits};
 use self::patient::Patient;
 use self::router::Router;
-use crate::Service;
+use crate::{Service, StreamingService};
 
 /// Connections beyond the limit that are told so. Others are closed without a word.
 const TOLD: usize = 16;
@@ -37,11 +38,30 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// Bytes that are read or written at once; a head has to fit as well.
 const BUFFER: usize = 64 << 10;
 
+/// What is served, and whether it can tell of a run's events.
+#[derive(Clone, Debug)]
+#[expect(clippy::exhaustive_enums, reason = "a service streams or does not")]
+pub enum HttpService {
+    /// It cannot: `stream: true` is refused.
+    Plain(Arc<dyn Service>),
+    /// It can (C12.1).
+    Streaming(Arc<dyn StreamingService>),
+}
+
+impl HttpService {
+    fn service(&self) -> Arc<dyn Service> {
+        match self {
+            Self::Plain(service) => Arc::clone(service),
+            Self::Streaming(service) => Arc::clone(service) as _,
+        }
+    }
+}
+
 /// Serves callers on `listener` until `shutdown` resolves, then lets what is under way end within the grace of
 /// `config`, and cuts the rest.
 ///
 /// `POST /execute`, `GET /models`, `GET /health`, `GET /telemetry/{run_id}` as KORA Studio has them, and
-/// `GET /capabilities` (C3.6). A caller who hangs up cancels its run (S13). There is no authentication and no
+/// `GET /capabilities` (C3.6). With `stream: true` a run is answered by server-sent events, the result last. A caller who hangs up cancels its run (S13). There is no authentication and no
 /// encryption: the listener should be on this machine only, and a `Host` that does not name this machine is turned
 /// away unless `config` allows it.
 ///
@@ -50,7 +70,7 @@ const BUFFER: usize = 64 << 10;
 /// Dropping the future closes every connection and cancels every run.
 pub async fn serve_http(
     listener: TcpListener,
-    service: Arc<dyn Service>,
+    service: HttpService,
     config: HttpConfig,
     shutdown: impl Future<Output = ()> + Send,
 ) {

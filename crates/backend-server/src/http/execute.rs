@@ -25,12 +25,20 @@ struct Fields<'b> {
     execution_context: Option<&'b RawValue>,
 }
 
+/// What a caller asks for.
+#[derive(Debug)]
+pub(super) struct Asked {
+    pub(super) request: ExecuteRequest,
+    /// Whether to tell of events as they happen.
+    pub(super) stream: bool,
+}
+
 /// Reads the body of a request to a backend of kind `this`.
 ///
 /// # Errors
 ///
 /// A refusal: `VERSION_MISMATCH` before anything else is looked at, else `VALIDATION_ERROR` with every fault.
-pub(super) fn read(body: &[u8], this: BackendMode) -> Result<ExecuteRequest, RefusalDocument> {
+pub(super) fn read(body: &[u8], this: BackendMode, can_stream: bool) -> Result<Asked, RefusalDocument> {
     let one = |code, message: String, help: &str| {
         let fault = Fault { code, pointer: String::new(), message, help: help.to_owned() };
         RefusalDocument::faults(DOCUMENT, &[fault])
@@ -50,11 +58,12 @@ pub(super) fn read(body: &[u8], this: BackendMode) -> Result<ExecuteRequest, Ref
     if fields.taskgraph.is_none() {
         faults.push(fault("missing-field", "/taskgraph", "`taskgraph` is missing", "send the graph in it"));
     }
-    let backend = options(fields.execution_options, &mut faults);
+    let (backend, stream) = options(fields.execution_options, can_stream, &mut faults);
     let execution_context = context(fields.execution_context, backend, this, &mut faults);
     match fields.taskgraph {
         Some(taskgraph) if faults.is_empty() => {
-            Ok(ExecuteRequest { taskgraph: taskgraph.to_owned(), execution_context })
+            let request = ExecuteRequest { taskgraph: taskgraph.to_owned(), execution_context };
+            Ok(Asked { request, stream })
         }
         Some(_) | None => Err(RefusalDocument::faults(DOCUMENT, &faults)),
     }
@@ -77,39 +86,39 @@ fn negotiate(asked: Option<&RawValue>) -> Result<(), RefusalDocument> {
     }
 }
 
-/// The kind of backend that is asked for, if one is.
-fn options(options: Option<&RawValue>, faults: &mut Vec<Fault>) -> Option<String> {
+/// The kind of backend that is asked for, if one is, and whether to stream.
+fn options(options: Option<&RawValue>, can_stream: bool, faults: &mut Vec<Fault>) -> (Option<String>, bool) {
     let at = "/execution_options";
     let options = match options.map(|options| serde_json::from_str::<Value>(options.get())) {
-        None | Some(Ok(Value::Null)) => return None,
+        None | Some(Ok(Value::Null)) => return (None, false),
         Some(Ok(Value::Object(options))) => options,
         Some(Ok(other)) => {
             let help = "send {\"backend\": \"local\", \"stream\": false}";
             faults.push(Fault::wrong_type(at.to_owned(), "an object", &other, help));
-            return None;
+            return (None, false);
         }
         Some(Err(error)) => {
             faults.push(fault("json-too-deep", at, &format!("this cannot be read: {error}"), "flatten it"));
-            return None;
+            return (None, false);
         }
     };
-    match options.get("stream") {
-        None | Some(Value::Null | Value::Bool(false)) => {}
+    let help = "write false, or leave it out";
+    let stream = match options.get("stream") {
+        None | Some(Value::Null | Value::Bool(false)) => false,
         Some(Value::Bool(true)) => {
-            let at = "/execution_options/stream";
-            faults.push(fault(
-                "unsupported",
-                at,
-                "this server does not stream",
-                "write false, or leave it out",
-            ));
+            if !can_stream {
+                let at = "/execution_options/stream";
+                faults.push(fault("unsupported", at, "this server does not stream", help));
+            }
+            true
         }
         Some(other) => {
             let at = String::from("/execution_options/stream");
-            faults.push(Fault::wrong_type(at, "a boolean", other, "write false, or leave it out"));
+            faults.push(Fault::wrong_type(at, "a boolean", other, help));
+            false
         }
-    }
-    match options.get("backend") {
+    };
+    let backend = match options.get("backend") {
         None | Some(Value::Null) => None,
         Some(Value::String(backend)) if matches!(backend.as_str(), "local" | "krako") => {
             Some(backend.clone())
@@ -129,7 +138,8 @@ fn options(options: Option<&RawValue>, faults: &mut Vec<Fault>) -> Option<String
             faults.push(Fault::wrong_type(at, "a string", other, "write \"local\" or \"krako\""));
             None
         }
-    }
+    };
+    (backend, stream)
 }
 
 /// The context of the run: as sent, and what was left out made up.

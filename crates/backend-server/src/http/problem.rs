@@ -96,6 +96,13 @@ pub(super) fn not_json() -> Problem {
     Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "UNSUPPORTED_MEDIA_TYPE", message)
 }
 
+/// It would be run again, and nobody asked for that.
+pub(super) fn no_resuming() -> Problem {
+    let message = "a stream cannot be taken up again here (`Last-Event-ID`), and nothing was run; a finished run's \
+                   telemetry is at GET /telemetry/{run_id}";
+    Problem::new(StatusCode::BAD_REQUEST, "VALIDATION_ERROR", message)
+}
+
 pub(super) fn too_large(limit: usize) -> Problem {
     let message = format!("the body has more than {limit} bytes; send a smaller graph");
     Problem { hang_up: true, ..Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "PAYLOAD_TOO_LARGE", message) }

@@ -1,5 +1,6 @@
 //! Which request gets which answer.
 
+use std::future::Future;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use hyper::body::{Bytes, Incoming};
@@ -8,35 +9,36 @@ use hyper::http::request::Parts;
 use hyper::{Method, Request, Response, StatusCode};
 use percent_encoding::percent_decode_str;
 use serde_json::{Map, Value, json};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time;
 
-use super::body::Room;
+use super::body::{Held, Room};
+use super::events::{self, Ended};
 use super::problem::{self, Problem};
 use super::recent::{self, Recent};
 use super::reply::{self, ReplyBody};
 use super::under_way::UnderWay;
-use super::{HttpConfig, execute, host};
-use crate::{Answer, RefusalDocument, Service};
+use super::{HttpConfig, HttpService, execute, host};
+use crate::{Answer, RefusalDocument};
 
 /// What all connections share.
 #[derive(Debug)]
 pub(super) struct Router {
-    service: Arc<dyn Service>,
+    service: HttpService,
     config: HttpConfig,
     room: Room,
-    turns: Semaphore,
-    recent: Mutex<Recent>,
+    turns: Arc<Semaphore>,
+    recent: Arc<Mutex<Recent>>,
 }
 
 impl Router {
-    pub(super) fn new(service: Arc<dyn Service>, config: HttpConfig) -> Self {
+    pub(super) fn new(service: HttpService, config: HttpConfig) -> Self {
         let limits = &config.limits;
         Self {
             service,
             room: Room::new(config.limits),
-            turns: Semaphore::new(limits.max_runs.clamp(1, Semaphore::MAX_PERMITS)),
-            recent: Mutex::new(Recent::new(limits.max_recent_runs, limits.max_recent_bytes)),
+            turns: Arc::new(Semaphore::new(limits.max_runs.clamp(1, Semaphore::MAX_PERMITS))),
+            recent: Arc::new(Mutex::new(Recent::new(limits.max_recent_runs, limits.max_recent_bytes))),
             config,
         }
     }
@@ -73,7 +75,7 @@ impl Router {
             (Some(run), _) => self.telemetry(run),
             (None, "/health") => self.health().await,
             (None, "/models") => Ok(reply::json(StatusCode::OK, &self.models())),
-            (None, _) => Ok(reply::json(StatusCode::OK, &self.service.capability_descriptor())),
+            (None, _) => Ok(reply::json(StatusCode::OK, &self.service.service().capability_descriptor())),
         }
     }
 
@@ -86,37 +88,55 @@ impl Router {
         if self.turns.available_permits() == 0 {
             return Err(problem::too_many_runs(max_runs));
         }
+        if head.headers.contains_key("last-event-id") {
+            return Err(problem::no_resuming());
+        }
         let held = self.room.read(body).await?;
-        let request = execute::read(&held.bytes, self.config.identity.backend_mode)?;
-        let _turn = self.turns.try_acquire().map_err(|_| problem::too_many_runs(max_runs))?;
-        let service = Arc::clone(&self.service);
-        let run = UnderWay::start(async move {
-            match service.execute_taskgraph(request).await {
+        let can_stream = matches!(self.service, HttpService::Streaming(_));
+        let asked = execute::read(&held.bytes, self.config.identity.backend_mode, can_stream)?;
+        let turn = Arc::clone(&self.turns).try_acquire_owned();
+        let turn = turn.map_err(|_| problem::too_many_runs(max_runs))?;
+        match (&self.service, asked.stream) {
+            (HttpService::Streaming(service), true) => {
+                let (sink, events) = events::channel();
+                let service = Arc::clone(service);
+                let answer = async move { service.execute_streaming(asked.request, Arc::new(sink)).await };
+                events::respond(events, self.start(answer, (turn, held))).await
+            }
+            (HttpService::Streaming(_) | HttpService::Plain(_), _) => {
+                let service = self.service.service();
+                let answer = async move { service.execute_taskgraph(asked.request).await };
+                let ended = self.start(answer, (turn, held)).await;
+                Ok(reply::bytes(StatusCode::OK, ended.unwrap_or_else(events::panicked)?))
+            }
+        }
+    }
+
+    /// Starts a run that keeps its place among those under way until it is over, then its telemetry.
+    fn start(
+        &self,
+        answer: impl Future<Output = Answer> + Send + 'static,
+        place: (OwnedSemaphorePermit, Held),
+    ) -> UnderWay<Ended> {
+        let recent = Arc::clone(&self.recent);
+        UnderWay::start(async move {
+            let _place = place;
+            match answer.await {
                 Answer::Result(result) => {
-                    let run_id = result["execution_metadata"]["run_id"].as_str().map(str::to_owned);
-                    let kept = run_id.map(|run_id| {
-                        let document = recent::document(&run_id, &result["telemetry_bundle"]);
-                        (run_id, document)
-                    });
-                    Ok((Bytes::from(execute::written(result).to_string()), kept))
+                    if let Some(run_id) = result["execution_metadata"]["run_id"].as_str() {
+                        let document = recent::document(run_id, &result["telemetry_bundle"]);
+                        locked(&recent).keep(run_id, document);
+                    }
+                    Ok(Bytes::from(execute::written(result).to_string()))
                 }
                 Answer::Refused(refusal) => Err(refusal),
             }
-        });
-        let ended = run.end().await;
-        drop(held);
-        let (document, kept) = ended.unwrap_or_else(|| {
-            Err(RefusalDocument::internal("the backend panicked; this is a bug of its own"))
-        })?;
-        if let Some((run_id, telemetry)) = kept {
-            self.recent().keep(&run_id, telemetry);
-        }
-        Ok(reply::bytes(StatusCode::OK, document))
+        })
     }
 
     fn telemetry(&self, run: &str) -> Result<Response<ReplyBody>, Problem> {
         let run = percent_decode_str(run).decode_utf8_lossy();
-        match self.recent().of(&run) {
+        match locked(&self.recent).of(&run) {
             Some(document) => Ok(reply::bytes(StatusCode::OK, document)),
             None => Err(problem::no_such_run(self.config.limits.max_recent_runs)),
         }
@@ -124,9 +144,9 @@ impl Router {
 
     async fn health(&self) -> Result<Response<ReplyBody>, Problem> {
         let patience = self.config.limits.health_timeout;
-        let service = Arc::clone(&self.service);
+        let service = self.service.service();
         let asked = UnderWay::start(async move { service.health_check().await });
-        let told = time::timeout(patience, asked.end()).await;
+        let told = time::timeout(patience, asked).await;
         let Value::Object(told) =
             told.ok().flatten().ok_or_else(|| problem::no_health(patience.as_secs()))?
         else {
@@ -136,7 +156,7 @@ impl Router {
     }
 
     fn models(&self) -> Value {
-        let capabilities = self.service.capability_descriptor();
+        let capabilities = self.service.service().capability_descriptor();
         let models = capabilities["models"].as_array().map(Vec::as_slice).unwrap_or_default();
         let models = models.iter().map(|model| {
             json!({
@@ -152,11 +172,11 @@ impl Router {
         });
         json!({"models": models.collect::<Vec<_>>()})
     }
+}
 
-    fn recent(&self) -> MutexGuard<'_, Recent> {
-        // Nothing that holds it can leave it half done.
-        self.recent.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+fn locked(recent: &Mutex<Recent>) -> MutexGuard<'_, Recent> {
+    // Nothing that holds it can leave it half done.
+    recent.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// A status in the words of the API: what Studio shows stands at the top, what the backend says beside it.

@@ -1,6 +1,8 @@
 //! Work of its own that ends when nobody waits for it.
 
 use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
 
 use tokio::task::JoinHandle;
 
@@ -13,10 +15,14 @@ impl<T: Send + 'static> UnderWay<T> {
     pub(super) fn start(work: impl Future<Output = T> + Send + 'static) -> Self {
         Self(tokio::spawn(work))
     }
+}
 
-    /// What came of it; nothing if it panicked.
-    pub(super) async fn end(mut self) -> Option<T> {
-        (&mut self.0).await.ok()
+/// Resolves to what came of it; to nothing if it panicked.
+impl<T> Future for UnderWay<T> {
+    type Output = Option<T>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<T>> {
+        Pin::new(&mut self.0).poll(context).map(Result::ok)
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod client;
 mod hostile;
+mod streaming;
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;

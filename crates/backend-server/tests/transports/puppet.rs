@@ -99,23 +99,31 @@ impl Service for Puppet {
 
 /// Any service under a name.
 pub(crate) fn served(service: Arc<dyn Service>) -> Served {
-    let identity = Identity {
+    Served { identity: identity(), service }
+}
+
+pub(crate) fn identity() -> Identity {
+    Identity {
         name: String::from("backend under test"),
         version: String::from("0.0.0"),
         backend_mode: BackendMode::Local,
-    };
-    Served { identity, service }
+    }
 }
 
 /// This machine.
-pub(crate) fn local() -> Arc<dyn Service> {
+pub(crate) fn local() -> Arc<BackendService<LocalBackend>> {
     Arc::new(BackendService::new(Arc::new(LocalBackend::new(LocalConfig::default()))))
 }
 
 /// This machine, with a model that a script stands in for.
-pub(crate) fn with_models() -> Arc<dyn Service> {
+pub(crate) fn with_models() -> Arc<BackendService<LocalBackend>> {
     let script = include_str!("../../../../fixtures/clauses/C4.2-model.script.json");
-    let adapter = ScriptedAdapter::new(serde_json::from_str::<Script>(script).unwrap());
+    with_script(serde_json::from_str(script).unwrap())
+}
+
+/// This machine, with a script for its models.
+pub(crate) fn with_script(script: Script) -> Arc<BackendService<LocalBackend>> {
+    let adapter = ScriptedAdapter::new(script);
     let models = ModelRouter::new(vec![Arc::new(adapter)]).unwrap();
     let backend = LocalBackend::new(LocalConfig { models, ..LocalConfig::default() });
     Arc::new(BackendService::new(Arc::new(backend)))

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use backend_server::{BackendService, HttpConfig, HttpLimits, Identity, serve_http};
+use backend_server::{BackendService, HttpConfig, HttpLimits, HttpService, Identity, serve_http};
 use serde_json::json;
 use tokio::net::TcpListener;
 
@@ -48,6 +48,7 @@ pub(super) async fn serve(args: &Args) -> Result<Exit, CommandError> {
     }
     let config =
         HttpConfig { identity, allowed_hosts: args.allow_host.clone(), limits: HttpLimits::default() };
-    serve_http(listener, Arc::new(BackendService::new(backend)), config, stop).await;
+    let service = HttpService::Streaming(Arc::new(BackendService::new(backend)));
+    serve_http(listener, service, config, stop).await;
     Ok(Exit::Success)
 }

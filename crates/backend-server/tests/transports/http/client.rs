@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use backend_server::{HttpConfig, HttpLimits, Service, serve_http};
+use backend_server::{HttpConfig, HttpLimits, HttpService, Service, serve_http};
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -12,7 +12,7 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
-use crate::puppet::served;
+use crate::puppet::identity;
 
 /// Far more than anything here takes, so that what hangs is a failed test.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
@@ -25,9 +25,13 @@ pub(crate) struct Server {
 
 impl Server {
     pub(crate) async fn start(service: Arc<dyn Service>, limits: HttpLimits) -> Self {
+        Self::of(HttpService::Plain(service), limits).await
+    }
+
+    pub(crate) async fn of(service: HttpService, limits: HttpLimits) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let identity = served(Arc::clone(&service)).identity;
+        let identity = identity();
         let config = HttpConfig { identity, allowed_hosts: vec![String::from("kora.test")], limits };
         let (stop, stopped) = oneshot::channel();
         let task = tokio::spawn(serve_http(listener, service, config, async {
@@ -60,8 +64,7 @@ pub(crate) struct Reply {
 
 impl Reply {
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
-        let mut lines = self.head.lines().filter_map(|line| line.split_once(": "));
-        lines.find(|(found, _)| found.eq_ignore_ascii_case(name)).map(|(_, value)| value)
+        header(&self.head, name)
     }
 }
 
@@ -118,6 +121,34 @@ impl Client {
         timeout(PATIENCE, self.fill()).await.expect("the server closes it") == 0 && self.read.is_empty()
     }
 
+    /// A streamed answer, to its end.
+    pub(crate) async fn stream(&mut self) -> Streamed {
+        timeout(PATIENCE, async {
+            loop {
+                let text = String::from_utf8_lossy(&self.read).into_owned();
+                if let Some((head, body)) = text.split_once("\r\n\r\n")
+                    && body.ends_with("\r\n0\r\n\r\n")
+                {
+                    return Streamed { head: head.to_owned(), text: unchunked(body) };
+                }
+                assert!(self.fill().await > 0, "closed: {text}");
+            }
+        })
+        .await
+        .expect("the server answers")
+    }
+
+    /// Reads until `text` has come.
+    pub(crate) async fn waits_for(&mut self, text: &str) {
+        timeout(PATIENCE, async {
+            while !String::from_utf8_lossy(&self.read).contains(text) {
+                assert!(self.fill().await > 0, "closed: {}", String::from_utf8_lossy(&self.read));
+            }
+        })
+        .await
+        .expect("the server tells it");
+    }
+
     /// Says that it writes no more.
     pub(crate) async fn finish(&mut self) {
         // Whoever closed it first has said so already.
@@ -152,6 +183,32 @@ impl Client {
         self.read.drain(..head.len() + 4 + length);
         Some(reply(document))
     }
+}
+
+pub(crate) struct Streamed {
+    head: String,
+    pub(crate) text: String,
+}
+
+impl Streamed {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        header(&self.head, name)
+    }
+}
+
+fn header<'h>(head: &'h str, name: &str) -> Option<&'h str> {
+    let mut lines = head.lines().filter_map(|line| line.split_once(": "));
+    lines.find(|(found, _)| found.eq_ignore_ascii_case(name)).map(|(_, value)| value)
+}
+
+fn unchunked(mut body: &str) -> String {
+    let mut text = String::new();
+    while let Some((length, rest)) = body.split_once("\r\n") {
+        let length = usize::from_str_radix(length, 16).unwrap();
+        text.push_str(&rest[..length]);
+        body = &rest[length + 2..];
+    }
+    text
 }
 
 /// A request as it begins.
