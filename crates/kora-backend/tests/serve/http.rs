@@ -11,13 +11,13 @@ use serde_json::{Value, json};
 use crate::model::ModelServer;
 use crate::{PATIENCE, fixture, serve, wait};
 
-struct Server {
+pub(crate) struct Server {
     child: Child,
     said: Value,
 }
 
 impl Server {
-    fn start(args: &[&str]) -> Self {
+    pub(crate) fn start(args: &[&str]) -> Self {
         let mut child = serve(&[&["--listen", "127.0.0.1:0", "--json"], args].concat()).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
@@ -34,8 +34,11 @@ impl Server {
 
     fn begin(&self, graph: &str) -> TcpStream {
         let graph: Value = serde_json::from_str(graph).unwrap();
-        let body = json!({"api_version": "1.0", "taskgraph": graph, "execution_context": {"run_id": "r-1"}});
-        let (body, mut stream) = (body.to_string(), self.connect());
+        self.post(&json!({"api_version": "1.0", "taskgraph": graph, "execution_context": {"run_id": "r-1"}}))
+    }
+
+    pub(crate) fn post(&self, request: &Value) -> TcpStream {
+        let (body, mut stream) = (request.to_string(), self.connect());
         let head = "POST /execute HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-type: application/json";
         write!(stream, "{head}\r\ncontent-length: {}\r\n\r\n{body}", body.len()).unwrap();
         stream
@@ -61,7 +64,7 @@ impl Drop for Server {
     }
 }
 
-fn answer(mut stream: TcpStream) -> Value {
+pub(crate) fn answer(mut stream: TcpStream) -> Value {
     let mut text = String::new();
     stream.read_to_string(&mut text).unwrap();
     let (_, body) = text.split_once("\r\n\r\n").unwrap_or_else(|| panic!("no answer: {text:?}"));

@@ -9,14 +9,14 @@ use serde_json::{Value, json};
 use crate::model::ModelServer;
 use crate::{fixture, serve, wait};
 
-struct Conversation {
+pub(crate) struct Conversation {
     child: Child,
     input: Option<ChildStdin>,
     output: BufReader<ChildStdout>,
 }
 
 impl Conversation {
-    fn start(args: &[&str]) -> Self {
+    pub(crate) fn start(args: &[&str]) -> Self {
         let mut child = serve(&[&["--stdio"], args].concat()).spawn().unwrap();
         let (input, output) = (child.stdin.take(), child.stdout.take().unwrap());
         Self { child, input, output: BufReader::new(output) }
@@ -32,13 +32,13 @@ impl Conversation {
         serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line:?}"))
     }
 
-    fn ask(&mut self, request: &Value) -> Value {
+    pub(crate) fn ask(&mut self, request: &Value) -> Value {
         self.say(request);
         self.hear()
     }
 
     /// The exit code, once it is known that nothing more was said.
-    fn end(mut self) -> Option<i32> {
+    pub(crate) fn end(mut self) -> Option<i32> {
         self.input = None;
         let code = wait(&mut self.child);
         let (mut more, mut said) = (String::new(), String::new());
