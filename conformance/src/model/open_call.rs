@@ -13,6 +13,8 @@ const OVERRUN_TOKENS: u64 = 4096;
 const SLOW_TOKENS: u64 = 256;
 /// What each of them takes, so that who hangs up at the cap is seen to.
 const SLOW_PACE: Duration = Duration::from_millis(1);
+/// Before the end of an answer that is beyond the cap: who hangs up at its last token must not come too late.
+const LATE_END: Duration = Duration::from_millis(50);
 /// No cap is taken for more than this.
 const MAX_CAP: u64 = 1 << 16;
 /// What an overrun consists of.
@@ -117,19 +119,31 @@ impl OpenCall {
 
     /// Before the next token, or before the end.
     fn wait(&self) -> Duration {
-        let (is_overrun, is_at_end) = match &self.stage {
-            Stage::Saying(pieces) => (false, pieces.is_empty()),
-            Stage::Overrunning => (true, false),
-            Stage::Before | Stage::Over => return Duration::ZERO,
+        let is_beyond = |cap| self.said > cap && !self.is_at_once;
+        match &self.stage {
+            Stage::Before | Stage::Over => Duration::ZERO,
+            Stage::Saying(pieces) if pieces.is_empty() => {
+                if self.cap.is_some_and(is_beyond) {
+                    LATE_END
+                } else {
+                    Duration::ZERO
+                }
+            }
+            Stage::Saying(_) | Stage::Overrunning => {
+                let pace = if self.is_slow() { SLOW_PACE } else { Duration::ZERO };
+                pace.max(Duration::from_millis(self.step.ms_per_token))
+            }
+        }
+    }
+
+    /// Whether the next token is one that nobody should wait for.
+    fn is_slow(&self) -> bool {
+        let is_overrun = matches!(self.stage, Stage::Overrunning);
+        let is_slow = match self.cap {
+            Some(cap) => self.said >= cap && (is_overrun || self.said - cap < SLOW_TOKENS),
+            None => is_overrun,
         };
-        let cap = if is_overrun { self.cap.or(Some(0)) } else { self.cap };
-        let slow = if is_overrun { OVERRUN_TOKENS } else { SLOW_TOKENS };
-        // The end comes after the last token, the next token is one more.
-        let place = if is_at_end { self.said } else { self.said + 1 };
-        let is_beyond = cap.is_some_and(|cap| place > cap && place - cap <= slow);
-        let pace = if is_beyond && !self.is_at_once { SLOW_PACE } else { Duration::ZERO };
-        let each = if is_at_end { Duration::ZERO } else { Duration::from_millis(self.step.ms_per_token) };
-        pace.max(each)
+        is_slow && !self.is_at_once
     }
 
     fn go_on(&mut self) -> Beat {
