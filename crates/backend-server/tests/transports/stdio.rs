@@ -1,5 +1,6 @@
 //! The protocol over pipes in memory: every message is held against the published schema.
 
+mod anything;
 mod caller;
 
 use std::sync::Arc;
