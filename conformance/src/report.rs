@@ -7,7 +7,7 @@ mod words;
 
 mod html;
 mod junit;
-pub(crate) mod markdown;
+mod markdown;
 pub(crate) mod outline;
 pub(crate) mod terminal;
 

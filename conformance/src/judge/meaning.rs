@@ -16,12 +16,17 @@ pub(crate) fn meaning(view: &Value) -> Value {
             "cap": failure["breach"]["cap"],
         })
     };
+    // A task that was cut off by another's failure may have got further or less far.
+    let retries = |record: &Value| match record["status"] == "skipped" {
+        true => Value::Null,
+        false => record["retry_count"].clone(),
+    };
     let of_record = |record: &Value| {
         json!({
             "task_type": record["task_type"],
             "status": record["status"],
             "stages": record["stages"],
-            "retry_count": record["retry_count"],
+            "retry_count": retries(record),
             "validation_status": record["validation_status"],
             "failure": of_failure(&record["failure"]),
         })

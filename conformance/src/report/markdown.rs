@@ -189,7 +189,7 @@ fn names(cases: &[&CaseReport]) -> String {
 }
 
 /// Others' words inside a line.
-pub(crate) fn inline(text: &str) -> String {
+fn inline(text: &str) -> String {
     with_code(&plain::line(text, plain::TEXT), escape, code)
 }
 

@@ -7,7 +7,7 @@ use clap::{Parser, Subcommand};
 
 use crate::exit::{self, Exit};
 use crate::refused::CommandError;
-use crate::{capabilities, check, completions, health, models, operations, run, serve};
+use crate::{capabilities, check, completions, conformance, health, models, operations, run, serve};
 
 static VERSION: LazyLock<String> = LazyLock::new(|| {
     format!("{} (ExecutionBackend interface {})", env!("CARGO_PKG_VERSION"), InterfaceVersion::CURRENT)
@@ -39,6 +39,9 @@ enum Command {
     Capabilities(capabilities::Args),
     /// Tell whether the backend would take a run now
     Health(health::Args),
+    /// Judge a backend by the contract
+    #[command(after_help = exit::TABLE)]
+    Conformance(conformance::Args),
     /// Print a completion script for a shell
     Completions(completions::Args),
 }
@@ -63,6 +66,7 @@ impl Command {
             Self::Operations(args) => args.json,
             Self::Capabilities(args) => args.json,
             Self::Health(args) => args.json,
+            Self::Conformance(args) => args.wants_json(),
             Self::Completions(_) => false,
         }
     }
@@ -76,6 +80,7 @@ impl Command {
             Self::Operations(args) => operations::run(args),
             Self::Capabilities(args) => capabilities::run(args),
             Self::Health(args) => health::run(args),
+            Self::Conformance(args) => conformance::run(args),
             Self::Completions(args) => completions::run(args),
         }
     }

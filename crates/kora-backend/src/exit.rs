@@ -25,6 +25,10 @@ pub(crate) enum Exit {
     Unavailable,
     /// Refused: the backend does not know or allow the caller.
     Unauthenticated,
+    /// A backend or a report is not as the contract says.
+    NotConformant,
+    /// Not everything that counts has a verdict.
+    Incomplete,
     /// Somebody pressed Ctrl-C.
     Interrupted,
 }
@@ -45,6 +49,8 @@ Exit codes:
    22  refused: the graph needs more than the backend offers
    23  refused: the backend is unavailable
    24  refused: not authenticated
+   30  not conformant: a case failed, or a gate is closed
+   31  incomplete: not every case that counts has a verdict
   130  interrupted by Ctrl-C; the run was cancelled";
 
 impl Exit {
@@ -64,6 +70,8 @@ impl Exit {
             Self::BeyondCapabilities => 22,
             Self::Unavailable => 23,
             Self::Unauthenticated => 24,
+            Self::NotConformant => 30,
+            Self::Incomplete => 31,
             Self::Interrupted => 130,
         }
     }
@@ -110,6 +118,8 @@ mod tests {
             Exit::BeyondCapabilities,
             Exit::Unavailable,
             Exit::Unauthenticated,
+            Exit::NotConformant,
+            Exit::Incomplete,
             Exit::Interrupted,
         ]
         .map(|exit| {

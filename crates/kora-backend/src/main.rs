@@ -7,6 +7,8 @@ mod serve;
 
 mod check;
 
+mod conformance;
+
 mod capabilities;
 mod completions;
 mod health;

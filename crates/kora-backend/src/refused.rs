@@ -69,6 +69,9 @@ pub(crate) enum CommandError {
     /// A caller cannot be served any longer.
     #[error("the conversation broke off")]
     Stdio(#[from] StdioError),
+    /// The suite itself is at fault.
+    #[error("the conformance suite is at fault: {0}")]
+    Suite(String),
     /// The runtime does not start.
     #[error("cannot start the threads of the runtime")]
     Runtime(#[source] io::Error),
@@ -91,7 +94,9 @@ impl CommandError {
             Self::Unreadable { .. } | Self::Unusable { .. } | Self::Usage(_) | Self::Listen { .. } => {
                 Exit::Usage
             }
-            Self::Unsaved { .. } | Self::Output(_) | Self::Stdio(_) | Self::Runtime(_) => Exit::Internal,
+            Self::Unsaved { .. } | Self::Output(_) | Self::Stdio(_) | Self::Suite(_) | Self::Runtime(_) => {
+                Exit::Internal
+            }
         }
     }
 
@@ -108,7 +113,9 @@ impl CommandError {
             }
             Self::Usage(_) | Self::Listen { .. } => ("USAGE_ERROR", Value::Null),
             Self::Unsaved { path, .. } => ("INTERNAL_ERROR", json!({"file": path.display().to_string()})),
-            Self::Output(_) | Self::Stdio(_) | Self::Runtime(_) => ("INTERNAL_ERROR", Value::Null),
+            Self::Output(_) | Self::Stdio(_) | Self::Suite(_) | Self::Runtime(_) => {
+                ("INTERNAL_ERROR", Value::Null)
+            }
         };
         let mut document = json!({"error_type": error_type, "message": self.in_one_line()});
         if !details.is_null() {
@@ -149,6 +156,7 @@ impl CommandError {
             | Self::Output(_)
             | Self::Listen { .. }
             | Self::Stdio(_)
+            | Self::Suite(_)
             | Self::Runtime(_) => self.said(),
         };
         screen::tell(&said);

@@ -1,6 +1,6 @@
 //! Claims against sights: what a backend reports of its model calls, beside what the suite's own model saw.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::judge::law::{Faults, Law, Occasion, Sight};
 use crate::model::{CallEnd, SeenCall};
@@ -56,11 +56,16 @@ fn invocations_are_the_calls(sight: &Sight<'_>, faults: &mut Faults) -> Occasion
     }
     let at = "/summary/model_invocation_count";
     let claimed = &sight.view["summary"]["model_invocation_count"];
-    let cut = sight.records().filter(|(_, record, _)| record["skip_reason"] == "fail_fast").count();
-    // A run that fails fast may be cut between counting a call and making it, once for each task that it cuts.
+    let lost = sight.records().filter(|(_, record, _)| may_have_lost_a_call(record)).count();
     let seen = sight.calls.len();
-    faults.unless_matches(at, &json!({"$at_least": seen, "$at_most": seen + cut}), claimed);
+    faults.unless_matches(at, &json!({"$at_least": seen, "$at_most": seen + lost}), claimed);
     Occasion::Given
+}
+
+/// Whether a call for this task may have been begun and never have reached the model: its time was over, or its run.
+fn may_have_lost_a_call(record: &Value) -> bool {
+    let cap = record["failure"]["breach"]["cap"].as_str();
+    matches!(cap, Some("task.max_time_ms" | "graph.max_latency_ms")) || record["skip_reason"] == "fail_fast"
 }
 
 fn attempts_are_the_calls(sight: &Sight<'_>, faults: &mut Faults) -> Occasion {
@@ -69,27 +74,40 @@ fn attempts_are_the_calls(sight: &Sight<'_>, faults: &mut Faults) -> Occasion {
         let Some(task) = task.filter(|task| task.task_type.is_model()) else { continue };
         let seen = sight.calls_of(task.id.as_str()).count() as u64;
         any |= seen > 0;
-        faults.unless_equal(format!("{at}/retry_count"), seen.saturating_sub(1), &record["retry_count"]);
+        let retries = seen.saturating_sub(1);
+        let most = if may_have_lost_a_call(record) { seen } else { retries };
+        let expected = json!({"$at_least": retries, "$at_most": most});
+        faults.unless_matches(&format!("{at}/retry_count"), &expected, &record["retry_count"]);
     }
     Occasion::given_if(any)
 }
 
-/// A call whose cost both sides know for certain: it was answered to the end.
-fn is_settled(call: &SeenCall) -> bool {
-    call.end == CallEnd::Said
+/// The calls for the task of `record`, each with whether both sides know its cost for certain.
+///
+/// They do if it was answered to the end and the backend had no reason to hang up before. Over a wire the model may
+/// have said everything before it sees that nobody listens any more.
+fn settled<'a>(sight: &Sight<'a>, record: &Value, task: &str) -> Vec<(&'a SeenCall, bool)> {
+    let calls: Vec<&SeenCall> = sight.calls_of(task).collect();
+    let cut_off = !record["failure"]["breach"].is_null();
+    let counts = record["status"] != "skipped";
+    let last = calls.len().saturating_sub(1);
+    let is_settled =
+        |place: usize, call: &SeenCall| counts && call.end == CallEnd::Said && !(cut_off && place == last);
+    calls.iter().enumerate().map(|(place, &call)| (call, is_settled(place, call))).collect()
 }
 
 fn tokens_out(sight: &Sight<'_>, faults: &mut Faults) -> Occasion {
     let mut any = false;
     for (at, record, task) in sight.records() {
         let Some(task) = task.filter(|task| task.task_type.is_model()) else { continue };
-        let calls: Vec<&SeenCall> = sight.calls_of(task.id.as_str()).collect();
-        let generated: u64 = calls.iter().map(|call| call.tokens_out).sum();
-        let certain: u64 = calls.iter().filter(|call| is_settled(call)).map(|call| call.tokens_out).sum();
+        let calls = settled(sight, record, task.id.as_str());
+        let generated: u64 = calls.iter().map(|(call, _)| call.tokens_out).sum();
+        let certain: u64 =
+            calls.iter().filter(|(_, settled)| *settled).map(|(call, _)| call.tokens_out).sum();
+        let unsettled = may_have_lost_a_call(record) || calls.iter().any(|(_, settled)| !settled);
         any |= certain > 0;
         // What was generated while the backend hung up may or may not have reached it. Where nobody can know, a backend
         // may say that it charges up to the whole cap (I3).
-        let unsettled = calls.iter().any(|call| !is_settled(call));
         let most = match record["tokens_estimated"] == true && unsettled {
             true => generated.max(task.budget.max_tokens()),
             false => generated,
@@ -104,13 +122,13 @@ fn tokens_in(sight: &Sight<'_>, faults: &mut Faults) -> Occasion {
     let mut any = false;
     for (at, record, task) in sight.records() {
         let Some(task) = task.filter(|task| task.task_type.is_model()) else { continue };
-        let calls: Vec<&SeenCall> = sight.calls_of(task.id.as_str()).collect();
+        let calls = settled(sight, record, task.id.as_str());
         // A call that did not end well told nothing, and an estimate is as good as any.
-        if calls.is_empty() || !calls.iter().all(|call| is_settled(call)) {
+        if calls.is_empty() || calls.iter().any(|(_, settled)| !settled) {
             continue;
         }
         any = true;
-        let told = calls.iter().filter_map(|call| sight.step(call)).map(|step| step.tokens_in).sum();
+        let told = calls.iter().filter_map(|(call, _)| sight.step(call)).map(|step| step.tokens_in).sum();
         faults.unless_equal(format!("{at}/tokens_in"), told, &record["tokens_in"]);
     }
     Occasion::given_if(any)

@@ -1,6 +1,5 @@
 //! The other end of the pipes, which holds every message against the schema.
 
-use std::sync::LazyLock;
 use std::time::Duration;
 
 use backend_server::{HelloModels, Served, StdioError, StdioLimits, serve_stdio};
@@ -82,13 +81,11 @@ impl Caller {
 }
 
 pub(crate) fn is_request(message: &Value) -> bool {
-    static REQUEST: LazyLock<Validator> = LazyLock::new(|| validator("request"));
-    REQUEST.is_valid(message)
+    validator("request").is_valid(message)
 }
 
 pub(crate) fn is_answer(message: &Value) -> bool {
-    static ANSWER: LazyLock<Validator> = LazyLock::new(|| validator("answer"));
-    ANSWER.is_valid(message)
+    validator("answer").is_valid(message)
 }
 
 fn validator(definition: &str) -> Validator {

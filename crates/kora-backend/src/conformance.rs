@@ -1,0 +1,50 @@
+//! `kora-backend conformance`: judges a backend, and everything around that.
+
+mod doctor;
+mod list;
+mod run;
+mod subject;
+
+use clap::Subcommand;
+
+use crate::exit::Exit;
+use crate::refused::CommandError;
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Judge a backend by the contract, and report
+    Run(run::Args),
+    /// Look whether a backend can be judged at all: for the first five minutes
+    Doctor(doctor::Args),
+    /// List the cases
+    List(list::Args),
+}
+
+impl Args {
+    pub(crate) fn wants_json(&self) -> bool {
+        match &self.command {
+            Command::Run(args) => args.json,
+            Command::Doctor(args) => args.json,
+            Command::List(args) => args.json,
+        }
+    }
+}
+
+/// Does what is asked.
+///
+/// # Errors
+///
+/// What keeps it from a verdict.
+pub(crate) fn run(args: &Args) -> Result<Exit, CommandError> {
+    match &args.command {
+        Command::Run(args) => run::run(args),
+        Command::Doctor(args) => doctor::run(args),
+        Command::List(args) => list::run(args),
+    }
+}
