@@ -23,12 +23,21 @@ mod case_info;
 pub mod registry;
 mod report;
 mod verdict;
+
+mod day;
+mod diff;
+mod gate;
+mod known;
 mod verify;
 
 pub use crate::case::{Allowed, Case, Requires, RunPlan};
 pub use crate::case_info::{CaseBody, CaseInfo};
+pub use crate::day::{Day, NotADay};
+pub use crate::diff::{Change, ChangeKind, Diff, MeasureChange, Side, diff};
 pub use crate::doctor::{Check, Health, doctor};
+pub use crate::gate::{Block, Decision, GateResult, Growth, Guards, Override, Policy, PolicyError, gate};
 pub use crate::harness::harness;
+pub use crate::known::{KnownFailure, KnownFailures, KnownFault};
 pub use crate::loopback::AddressError;
 pub use crate::observation::{Observation, RunEnd, SeenRun};
 pub use crate::report::{

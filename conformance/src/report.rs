@@ -7,7 +7,7 @@ mod words;
 
 mod html;
 mod junit;
-mod markdown;
+pub(crate) mod markdown;
 pub(crate) mod outline;
 pub(crate) mod terminal;
 

@@ -189,7 +189,7 @@ fn names(cases: &[&CaseReport]) -> String {
 }
 
 /// Others' words inside a line.
-fn inline(text: &str) -> String {
+pub(crate) fn inline(text: &str) -> String {
     with_code(&plain::line(text, plain::TEXT), escape, code)
 }
 

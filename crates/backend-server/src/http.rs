@@ -122,6 +122,7 @@ async fn converse(
 ) {
     // Answers are written whole; waiting to fill a packet only delays their end.
     let _ = stream.set_nodelay(true);
+    let stream = Arc::new(stream);
     let service = service_fn(move |request| {
         let router = Arc::clone(&router);
         async move {
@@ -137,18 +138,25 @@ async fn converse(
         .max_header_size(limits.max_head_bytes)
         .max_buf_size(limits.max_head_bytes.max(BUFFER))
         .keep_alive(!is_full)
-        .serve_connection(TokioIo::new(Patient::new(stream, limits.write_timeout)), service);
+        .serve_connection(TokioIo::new(Patient::new(Arc::clone(&stream), limits.write_timeout)), service);
     let mut connection = pin!(connection);
     let told = async {
         // Whoever drops the other end has no more use for this one.
         let _ = draining.wait_for(|draining| *draining).await;
     };
-    tokio::select! {
-        // An error here is a caller who hung up, dawdled, or does not speak HTTP.
-        _ = connection.as_mut() => {}
-        () = told => {
-            connection.as_mut().graceful_shutdown();
-            let _ = connection.await;
+    let conversation = async {
+        tokio::select! {
+            // An error here is a caller who hung up, dawdled, or does not speak HTTP.
+            _ = connection.as_mut() => {}
+            () = told => {
+                connection.as_mut().graceful_shutdown();
+                let _ = connection.await;
+            }
         }
+    };
+    tokio::select! {
+        biased;
+        () = conversation => {}
+        () = patient::hung_up(&stream) => {}
     }
 }

@@ -11,7 +11,7 @@ use std::time::Duration;
 use backend_server::HttpLimits;
 use serde_json::{Value, json};
 
-use self::client::{Client, Server};
+use self::client::{Client, POST, Server};
 use crate::puppet::{Puppet, local};
 
 const GRAPH: &str = include_str!("../../../../fixtures/golden/support-triage.json");
@@ -251,6 +251,22 @@ async fn a_caller_who_hangs_up_cancels_its_run() {
     drop(client);
     puppet.has_dropped(1).await;
     assert_eq!(puppet.at_once.load(Ordering::SeqCst), 0);
+}
+
+#[tokio::test]
+async fn a_caller_who_hangs_up_after_saying_more_cancels_its_run_too() {
+    for more in ["\r\n", "GET /health HTTP/1.1\r\nhost: localhost\r\n\r\n"] {
+        let puppet = Arc::new(Puppet::default());
+        let server = Server::start(Arc::clone(&puppet) as _, HttpLimits::default()).await;
+        let mut client = Client::of(&server).await;
+        // In one piece, so that what follows the request is read with it.
+        let body = told("hang").to_string();
+        client.write(&format!("{POST}content-length: {}\r\n\r\n{body}{more}", body.len())).await;
+        puppet.has_started(1).await;
+        drop(client);
+        let dropped = tokio::time::timeout(client::PATIENCE, puppet.has_dropped(1)).await;
+        assert!(dropped.is_ok(), "the run goes on for nobody after {more:?}");
+    }
 }
 
 #[tokio::test]

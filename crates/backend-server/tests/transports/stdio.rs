@@ -1,5 +1,6 @@
 //! The protocol over pipes in memory: every message is held against the published schema.
 
+mod anything;
 mod caller;
 
 use std::sync::Arc;
@@ -188,6 +189,21 @@ async fn a_cancelled_run_is_dropped_and_says_so_once() {
     // Nothing is under way under that id any more, and that is what the caller wanted.
     caller.say(json!({"id": 6, "verb": "cancel", "target": 4})).await;
     assert_eq!(caller.hear().await, json!({"id": 6, "ok": {}}));
+}
+
+#[tokio::test]
+async fn a_run_that_waits_for_its_turn_is_cancelled_without_having_started() {
+    let (mut caller, puppet) = greeted(StdioLimits { max_runs: 1, ..StdioLimits::default() }).await;
+    caller.say(execute(1, "wait")).await;
+    puppet.has_started(1).await;
+    caller.say(execute(2, "echo")).await;
+    caller.say(json!({"id": 3, "verb": "cancel", "target": 2})).await;
+    let mut answers = [caller.hear().await, caller.hear().await];
+    answers.sort_by_key(|answer| answer["id"].as_u64());
+    assert_eq!(answers, [json!({"id": 2, "cancelled": {}}), json!({"id": 3, "ok": {}})]);
+    puppet.release.notify_one();
+    assert_eq!(caller.hear().await["ok"]["status"], "success");
+    assert_eq!(puppet.started.load(Ordering::SeqCst), 1);
 }
 
 #[tokio::test]

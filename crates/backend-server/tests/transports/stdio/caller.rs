@@ -1,5 +1,6 @@
 //! The other end of the pipes, which holds every message against the schema.
 
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use backend_server::{HelloModels, Served, StdioError, StdioLimits, serve_stdio};
@@ -81,11 +82,13 @@ impl Caller {
 }
 
 pub(crate) fn is_request(message: &Value) -> bool {
-    validator("request").is_valid(message)
+    static REQUEST: LazyLock<Validator> = LazyLock::new(|| validator("request"));
+    REQUEST.is_valid(message)
 }
 
 pub(crate) fn is_answer(message: &Value) -> bool {
-    validator("answer").is_valid(message)
+    static ANSWER: LazyLock<Validator> = LazyLock::new(|| validator("answer"));
+    ANSWER.is_valid(message)
 }
 
 fn validator(definition: &str) -> Validator {
