@@ -1,12 +1,18 @@
 //! Backends behind a URL, good and bad, over real sockets.
 #![expect(clippy::unwrap_used, reason = "the helpers of a test may fail it")]
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use backend_server::{Answer, ExecuteRequest, RefusalDocument};
-use conformance::model::{ModelBook, ModelEndpoint};
+use backend_api::BackendMode;
+use backend_local::{LocalBackend, LocalConfig};
+use backend_server::{
+    Answer, BackendService, ExecuteRequest, HttpConfig, HttpService, Identity, RefusalDocument, serve_http,
+};
+use conformance::model::{Act, BookRun, CallEnd, ModelBook, ModelEndpoint, ModelServer, Step, marker};
 use conformance::{AddressError, Clock, Http, HttpLimits, Mishap, Plug, Subject, Transport};
+use models::{ModelRouter, OpenAiAdapter};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -247,4 +253,67 @@ fn a_plug_for_a_url_is_for_this_machine_in_real_time() {
     assert_eq!(elsewhere.unwrap_err(), AddressError::NotLoopback);
     let here = Http::new("http://localhost:7010", "local", HttpLimits::default()).unwrap();
     assert_eq!((here.transport(), here.clock()), (Transport::Http, Clock::Real));
+}
+
+/// LocalBackend behind its real server, with the suite's model behind its own.
+async fn real(steps: Vec<Step>) -> (ModelServer, BookRun, Box<dyn Subject>) {
+    let book = ModelBook::new();
+    let run = book.begin("a1b2c", BTreeMap::from([("ask".to_owned(), steps)]));
+    let model = ModelServer::start(book, 0).await.unwrap();
+    let config = json!({"name": "suite", "base_url": model.base_url(), "models": [{"id": "suite-small"}]});
+    let adapter = OpenAiAdapter::new(serde_json::from_value(config).unwrap()).unwrap();
+    let models = ModelRouter::new(vec![Arc::new(adapter)]).unwrap();
+    let backend = LocalBackend::new(LocalConfig { models, ..LocalConfig::default() });
+    let service = HttpService::Plain(Arc::new(BackendService::new(Arc::new(backend))));
+    let identity = Identity { name: "good".into(), version: "1".into(), backend_mode: BackendMode::Local };
+    let config =
+        HttpConfig { identity, allowed_hosts: Vec::new(), limits: backend_server::HttpLimits::default() };
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let base_url = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(serve_http(listener, service, config, std::future::pending()));
+    let plug = Http::new(&base_url, "local", HttpLimits::default()).unwrap();
+    let subject = plug.open(&model.endpoint()).await.unwrap();
+    (model, run, subject)
+}
+
+fn graph() -> ExecuteRequest {
+    let graph = json!({
+        "kora_version": "1.0.0", "graph_id": "g", "root": "ask", "tasks": [{
+            "version": "1.0", "id": "ask", "type": "model", "dependencies": [], "input": {},
+            "schema": {"type": "object", "properties": {"ok": {"type": "boolean"}}},
+            "budget": {"max_tokens": 20, "max_time_ms": 5000, "max_retries": 1},
+            "run": {"model": "suite-small", "prompt": format!("ok? {}", marker("a1b2c", "ask"))},
+        }],
+    });
+    ExecuteRequest {
+        taskgraph: RawValue::from_string(graph.to_string()).unwrap(),
+        execution_context: json!({"run_id": "r", "trace_id": "t", "backend_mode": "local"}),
+    }
+}
+
+#[tokio::test]
+async fn a_real_backend_runs_a_graph_and_its_calls_are_seen() {
+    let steps = vec![Step::new(Act::Text("no".into())), Step::new(Act::Reply(json!({"ok": true})))];
+    let (_model, run, subject) = real(steps).await;
+    let Answer::Result(result) = subject.execute_taskgraph(graph()).await.unwrap() else { panic!("refused") };
+    assert_eq!(result["final_output"], json!({"ok": true}));
+    assert_eq!(result["telemetry_bundle"]["tasks"][0]["retry_count"], 1);
+    assert_eq!(subject.capability_descriptor().await.unwrap()["distributed"], false);
+    assert_eq!(subject.health_check().await.unwrap()["status"], "healthy");
+    let Answer::Refused(refusal) = subject.execute_taskgraph(request()).await.unwrap() else { panic!("ran") };
+    assert_eq!(refusal.error_type, "VERSION_MISMATCH");
+    let (calls, stray) = run.finish();
+    let seen: Vec<_> = calls.iter().map(|call| (call.attempt, call.end)).collect();
+    assert_eq!((seen, stray), (vec![(0, CallEnd::Said), (1, CallEnd::Said)], 0));
+}
+
+#[tokio::test]
+async fn dropping_the_request_cancels_the_run_of_a_real_backend() {
+    let (_model, run, subject) = real(vec![Step::new(Act::Hang)]).await;
+    tokio::select! {
+        _ = subject.execute_taskgraph(graph()) => panic!("answered"),
+        () = run.called(1) => {}
+    }
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    assert_eq!(run.finish().0[0].end, CallEnd::HungUp);
 }
