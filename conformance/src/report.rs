@@ -3,7 +3,7 @@
 pub(crate) mod plain;
 mod seal;
 pub(crate) mod tally;
-mod words;
+pub(crate) mod words;
 
 mod html;
 mod junit;

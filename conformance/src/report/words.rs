@@ -9,6 +9,35 @@ pub(crate) fn expected(pattern: &Value) -> String {
     plain::line(&in_words(pattern, 0), plain::VALUE)
 }
 
+/// A pattern as a line for each place that it speaks of: `/tasks/ask/status: "failed"`.
+pub(crate) fn lines(pattern: &Value) -> Vec<String> {
+    let mut lines = Vec::new();
+    descend(pattern, &mut String::new(), 0, &mut lines);
+    lines
+}
+
+fn descend(pattern: &Value, at: &mut String, depth: usize, lines: &mut Vec<String>) {
+    match pattern {
+        Value::Object(members) if !members.is_empty() && !is_operators(members) && depth < 16 => {
+            for (name, member) in members {
+                let before = at.len();
+                at.push('/');
+                at.push_str(&name.replace('~', "~0").replace('/', "~1"));
+                descend(member, at, depth + 1, lines);
+                at.truncate(before);
+            }
+        }
+        Value::Null
+        | Value::Bool(_)
+        | Value::Number(_)
+        | Value::String(_)
+        | Value::Array(_)
+        | Value::Object(_) => {
+            lines.push(format!("{}: {}", plain::line(at, plain::VALUE), expected(pattern)));
+        }
+    }
+}
+
 /// What a finding got instead, on one line.
 pub(crate) fn got(value: &Value) -> String {
     if value.is_null() { String::from("nothing") } else { plain::value(value, plain::VALUE) }
@@ -81,6 +110,14 @@ mod tests {
             assert_eq!(expected(&pattern), words);
         }
         assert_eq!(got(&json!(null)), "nothing");
+    }
+
+    #[test]
+    fn a_pattern_is_told_place_by_place() {
+        let pattern = json!({"status": "failed", "tasks": {"a/b": {"retry_count": {"$at_most": 1}, "x": null}}, "m": {}});
+        let told =
+            ["/status: \"failed\"", "/tasks/a~1b/retry_count: at most 1", "/tasks/a~1b/x: nothing", "/m: {}"];
+        assert_eq!(lines(&pattern), told);
     }
 
     #[test]
