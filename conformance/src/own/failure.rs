@@ -2,6 +2,8 @@
 
 use serde_json::{Value, json};
 
+use super::{Behaviour, Defect};
+
 /// A failure of one task. The category is text, because a faulty backend may invent one.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Failure {
@@ -38,10 +40,35 @@ impl Failure {
     }
 
     /// A failure because a cap was reached: `TIMEOUT` for a task's own time, else `BUDGET_BREACH` (C7.5).
-    pub(super) fn breach(task: &str, breach: Breach) -> Self {
+    pub(super) fn breach(does: Behaviour, task: &str, breach: Breach) -> Self {
         let category = if breach.cap == "task.max_time_ms" { TIMEOUT } else { BUDGET_BREACH };
         let message = format!("{} of {} used ({})", breach.used, breach.declared, breach.cap);
-        Self { breach: Some(breach), ..Self::new(category, task, message) }
+        let failure = Self { breach: Some(breach), ..Self::new(category, task, message) };
+        failure.told_wrongly(does)
+    }
+
+    /// The failure as some mutants tell it.
+    fn told_wrongly(mut self, does: Behaviour) -> Self {
+        let is_latency = self.breach.is_some_and(|breach| breach.cap == "graph.max_latency_ms");
+        let is_timeout = self.category == TIMEOUT;
+        let other_words = [
+            (Defect::TimeoutIsExecutionFailure, is_timeout, EXECUTION_FAILURE),
+            (Defect::TimeoutIsBreach, is_timeout, BUDGET_BREACH),
+            (Defect::LatencyIsTimeout, is_latency, TIMEOUT),
+            (Defect::BreachIsExecutionFailure, !is_timeout && !is_latency, EXECUTION_FAILURE),
+        ];
+        for (_, _, word) in other_words.iter().filter(|(defect, applies, _)| *applies && does.has(*defect)) {
+            self.category = word;
+        }
+        match &mut self.breach {
+            Some(breach) if does.has(Defect::BreachOfTheWrongCap) && breach.cap.starts_with("graph.") => {
+                breach.cap = "task.max_tokens";
+            }
+            Some(breach) if does.has(Defect::BreachUsedNothing) => breach.used = 0,
+            Some(_) if does.has(Defect::BreachWithoutDetail) => self.breach = None,
+            Some(_) | None => {}
+        }
+        self
     }
 
     pub(super) fn document(&self) -> Value {

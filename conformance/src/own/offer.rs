@@ -7,12 +7,16 @@ use kora_ir::{CheckedGraph, Task, TaskType, Work};
 use operations::{OperationRegistry, PreparedOperation};
 use serde_json::{Value, json};
 
+use super::{Behaviour, Defect, Quirk};
 use crate::model::{MODELS, SuiteModel};
 
 /// What a backend has to work with.
 #[derive(Clone, Debug)]
 pub(super) struct Offer {
+    does: Behaviour,
     pub(super) operations: OperationRegistry,
+    /// The operations of those that are offered; `None`: all.
+    few: Option<&'static [&'static str]>,
     pub(super) models: Vec<SuiteModel>,
     pub(super) task_types: Vec<TaskType>,
     pub(super) max_concurrency: u32,
@@ -25,18 +29,22 @@ pub(super) enum Doer {
     Model(SuiteModel),
 }
 
-impl Default for Offer {
-    fn default() -> Self {
+impl Offer {
+    /// What a backend of this behaviour offers.
+    pub(super) fn of(does: Behaviour) -> Self {
+        let operations_only = does.is(Quirk::OnlyOperations);
+        let all = [TaskType::Deterministic, TaskType::Model, TaskType::Aggregation];
+        let lanes = |quirk, lanes| does.is(quirk).then_some(lanes);
         Self {
+            does,
             operations: OperationRegistry::standard(),
-            models: MODELS.to_vec(),
-            task_types: vec![TaskType::Deterministic, TaskType::Model, TaskType::Aggregation],
-            max_concurrency: 1,
+            few: does.is(Quirk::FewOperations).then_some(&["constant", "echo"]),
+            models: if operations_only { Vec::new() } else { MODELS.to_vec() },
+            task_types: if operations_only { vec![TaskType::Deterministic] } else { all.to_vec() },
+            max_concurrency: lanes(Quirk::FourLanes, 4).or(lanes(Quirk::SixtyFourLanes, 64)).unwrap_or(1),
         }
     }
-}
 
-impl Offer {
     /// The capability descriptor.
     pub(super) fn descriptor(&self) -> Value {
         let models = self.models.iter().map(|model| {
@@ -54,9 +62,19 @@ impl Offer {
             "supported_context_window": self.models.iter().map(|model| model.context_tokens).max(),
             "distributed": false,
             "models": models.collect::<Vec<_>>(),
-            "operations": self.operations.names().collect::<Vec<_>>(),
+            "operations": self.names(),
             "extensions": [],
         })
+    }
+
+    fn names(&self) -> Vec<&str> {
+        self.operations.names().filter(|name| self.few.is_none_or(|few| few.contains(name))).collect()
+    }
+
+    /// Who does each task, and who does not know it.
+    pub(super) fn doers_one_by_one(&self, graph: &CheckedGraph) -> Vec<Result<Doer, String>> {
+        let said = |missing: Value| missing["offered"].as_str().unwrap_or_default().to_owned();
+        graph.tasks().iter().map(|task| self.doer(graph, task).map_err(said)).collect()
     }
 
     /// Who does each task, or a refusal that says all that is missing.
@@ -86,17 +104,21 @@ impl Offer {
             return Err(missing("supported_task_types", word, format!("no tasks of type `{word}`")));
         }
         match &task.work {
-            Work::Operation(operation) => self
-                .operations
-                .prepare(&operation.operation, &operation.args.document(graph))
-                .map(Doer::Operation)
-                .map_err(|error| missing("operations", &operation.operation, error.to_string())),
+            Work::Operation(operation) => {
+                let name = &*operation.operation;
+                if !self.names().contains(&name) {
+                    return Err(missing("operations", name, format!("no operation `{name}`")));
+                }
+                let prepared = self.operations.prepare(name, &operation.args.document(graph));
+                prepared.map(Doer::Operation).map_err(|error| missing("operations", name, error.to_string()))
+            }
             Work::Model(call) => {
                 let named = |model: &&SuiteModel| model.id == &*call.model || model.tier == &*call.model;
                 let Some(model) = self.models.iter().find(named) else {
                     return Err(missing("models", &call.model, format!("no model or tier `{}`", call.model)));
                 };
-                if task.budget.max_tokens() > model.context_tokens {
+                let too_much = task.budget.max_tokens() > model.context_tokens;
+                if too_much && !self.does.has(Defect::IgnoresTheWindow) {
                     let offered = format!("a window of {} tokens", model.context_tokens);
                     return Err(missing("supported_context_window", "a longer reply", offered));
                 }
