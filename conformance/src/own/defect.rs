@@ -125,7 +125,7 @@ defects! {
     UnwrapsArrays "unwraps-arrays" "C11.1" "Takes the one member of an array for the value."
     NumbersFromTexts "numbers-from-texts" "C11.1" "Turns texts into the numbers that they spell."
     RoundsFractions "rounds-fractions" "C11.1" "Rounds fractions to whole numbers."
-    EmptyIsNothing "empty-is-nothing" "C11.1" "Takes an empty reply for an output without members."
+    EmptyIsNothing "empty-is-nothing" "C11.1" "Takes an empty reply for null, and null for an output."
     WantsNoWhiteSpace "wants-no-white-space" "C4.4" "Refuses a reply with white space around it."
     WantsMembersInOrder "wants-members-in-order" "C4.4" "Refuses an object whose members are not in alphabetical order."
     DropsExtraMembers "drops-extra-members" "C11.1" "Removes the members that a schema does not name, and takes the rest."
@@ -223,7 +223,6 @@ defects! {
     FailedWithoutWhy "failed-without-why" "C9.1" "Leaves failures out of the records."
     SkippedIsSuccess "skipped-is-success" "C8.1" "Reports skipped tasks as successful."
     FailedIsSkipped "failed-is-skipped" "C8.1" "Reports failed tasks as skipped."
-    SkipReasonsMixed "skip-reasons-mixed" "C8.1" "Reports dormant tasks as skipped by a condition."
 
     // Numbers.
     TokensOutHalved "tokens-out-halved" "C8.1" "Reports half of the generated tokens."

@@ -34,9 +34,9 @@ pub(super) fn result(quirk: Quirk, result: &mut Value) {
             result.get_mut("failure").map(long);
         }
         Quirk::OwnVersion => result["execution_metadata"]["backend_version"] = json!(OWN_VERSION),
-        Quirk::NoTime => {
-            result["telemetry_bundle"]["summary"]["total_latency_ms"] = json!(0);
-            result["execution_metadata"]["duration_ms"] = json!(0);
+        Quirk::WholeSeconds => {
+            whole_seconds(&mut result["telemetry_bundle"]["summary"]["total_latency_ms"]);
+            whole_seconds(&mut result["execution_metadata"]["duration_ms"]);
         }
         Quirk::NullForAbsent if result.get("failure").is_none() => result["failure"] = Value::Null,
         _ => {}
@@ -56,7 +56,7 @@ fn each_record(quirk: Quirk, result: &mut Value) {
             Quirk::LongMessages => {
                 record.get_mut("failure").map(long);
             }
-            Quirk::NoTime => record["duration_ms"] = json!(0),
+            Quirk::WholeSeconds => whole_seconds(&mut record["duration_ms"]),
             Quirk::NullForAbsent => {
                 for member in ["failure", "skip_reason", "escalated_to", "tokens_estimated"] {
                     if record.get(member).is_none() {
@@ -77,10 +77,9 @@ pub(super) fn descriptor(quirk: Quirk, descriptor: &mut Value) {
         Quirk::OnlyWhatMust => {
             // Operations and models are named, or nobody could use them.
             leave_out(descriptor, &["extensions"]);
-            descriptor["supported_context_window"] = Value::Null;
         }
         Quirk::OwnVersion => {
-            let members = (0..4096).map(|number| (format!("x-{number}"), json!({"known": true})));
+            let members = (0..256).map(|number| (format!("x-{number}"), json!({"known": true})));
             if let Some(descriptor) = descriptor.as_object_mut() {
                 descriptor.extend(members);
             }
@@ -99,6 +98,10 @@ pub(super) fn health(quirk: Quirk, health: &mut Value) {
         Quirk::Degraded => health["status"] = json!("degraded"),
         _ => {}
     }
+}
+
+fn whole_seconds(ms: &mut Value) {
+    *ms = json!(ms.as_u64().unwrap_or(0) / 1000 * 1000);
 }
 
 fn more(document: &mut Value) {

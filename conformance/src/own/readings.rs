@@ -53,20 +53,23 @@ const KIND: &[(Defect, Reading)] = &[
     }),
     (Defect::LastNameWins, |reply| serde_json::from_str(reply).ok()),
     (Defect::ReadsOtherSyntax, |reply| serde_json::from_str(&reply.replace('\'', "\"")).ok()),
+    (Defect::EmptyIsNothing, EMPTY),
     (Defect::ReadsNotANumber, |reply| serde_json::from_str(&reply.replace("NaN", "0")).ok()),
-    (Defect::EmptyIsNothing, |reply| reply.trim().is_empty().then(|| json!({}))),
 ];
+
+/// An empty reply is null for a backend that does not care.
+const EMPTY: Reading = |reply| reply.trim().is_empty().then_some(Value::Null);
 
 type Mending = fn(&Value) -> Value;
 
 const MENDINGS: &[(Defect, Mending)] = &[
-    (Defect::UnwrapsTexts, |value| match value {
-        Value::String(text) => serde_json::from_str(text).unwrap_or_default(),
-        other => other.clone(),
+    (Defect::UnwrapsTexts, |value| {
+        let inside = value.as_str().and_then(|text| serde_json::from_str(text).ok());
+        inside.unwrap_or_else(|| value.clone())
     }),
-    (Defect::UnwrapsArrays, |value| match value {
-        Value::Array(items) if items.len() == 1 => items[0].clone(),
-        other => other.clone(),
+    (Defect::UnwrapsArrays, |value| {
+        let items = value.as_array().filter(|items| items.len() == 1);
+        items.map_or(value, |items| &items[0]).clone()
     }),
     (Defect::NumbersFromTexts, |value| {
         each_leaf(value, |leaf| leaf.as_str()?.parse::<Number>().ok().map(Value::Number))

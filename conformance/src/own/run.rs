@@ -187,7 +187,7 @@ impl Run {
         let mut holding = task.escalation.iter().filter(|edge| {
             self.calls_for(graph, index, &edge.on, broke_schema) && !self.overlooks(graph, task, edge.to)
         });
-        let taken = if self.has(Defect::TakesTheLastEdge) { holding.last() } else { holding.next() };
+        let taken = if self.has(Defect::TakesTheLastEdge) { holding.next_back() } else { holding.next() };
         if let Some(edge) = taken {
             self.record(index).escalated_to = Some(graph.task(edge.to).id.to_string());
             self.tasks[edge.to.as_usize()].woken = true;
@@ -253,7 +253,7 @@ impl Run {
         let mut resolved = Some(index);
         while let Some(index) = resolved {
             self.tasks[index.as_usize()].resolution = resolution;
-            resolved = graph.task(index).resolves;
+            resolved = graph.task(index).resolves.filter(|_| !self.has(Defect::DependentsSeeTheSource));
         }
     }
 

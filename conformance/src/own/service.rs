@@ -335,7 +335,7 @@ impl Service for Plain {
                 });
                 Answer::Result(result)
             }
-            answer => answer,
+            answer @ (Answer::Result(_) | Answer::Refused(_)) => answer,
         }
     }
 

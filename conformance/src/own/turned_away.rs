@@ -58,7 +58,7 @@ pub(super) fn turned_away(
         return refused("this run id was used before; give each run its own");
     }
     if has(Defect::NewerMinorsRefused) {
-        let newer = |version: &Value| version.as_str().is_some_and(|version| is_newer(version));
+        let newer = |version: &Value| version.as_str().is_some_and(is_newer);
         if newer(&graph["kora_version"]) || newer(&context["interface_version"]) {
             return Some(RefusalDocument::new("VERSION_MISMATCH", "only 1.0 is served"));
         }

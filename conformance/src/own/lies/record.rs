@@ -71,11 +71,6 @@ pub(super) const LIES: &[(Defect, Lie)] = &[
             record["status"] = json!("skipped");
         }
     }),
-    (Defect::SkipReasonsMixed, |record| {
-        if record["skip_reason"] == "dormant" {
-            record["skip_reason"] = json!("condition");
-        }
-    }),
     (Defect::TokensOutHalved, |record| change(record, "tokens_out", |tokens| tokens / 2)),
     (Defect::TokensOutPadded, |record| {
         if record["tokens_out"] != 0 {
