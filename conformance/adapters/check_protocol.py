@@ -122,6 +122,14 @@ class Protocol(unittest.TestCase):
             self.refusal(graph("fast"), {**context(), "interface_version": "2.0.0"}), "VERSION_MISMATCH"
         )
 
+    def test_a_shutdown_answers_what_it_stops(self) -> None:
+        run = self.peer.send(verb="execute_taskgraph", taskgraph=graph("slow"), execution_context=context())
+        self.wait_for_a_call()
+        shutdown = self.peer.send(verb="shutdown")
+        self.assertEqual(self.peer.receive(), {"id": run, "cancelled": {}})
+        self.assertEqual(self.peer.receive(), {"id": shutdown, "ok": {}})
+        self.assertEqual(self.peer.hang_up(), 0)
+
     def test_the_end_of_the_input_is_a_shutdown(self) -> None:
         self.peer.send(verb="execute_taskgraph", taskgraph=graph("slow"), execution_context=context())
         self.wait_for_a_call()

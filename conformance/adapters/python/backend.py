@@ -153,7 +153,7 @@ class Session:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self._backend: Optional[Backend] = None
-        self._stops: dict[Any, Stop] = {}
+        self._runs: dict[int, tuple[Stop, threading.Thread]] = {}
         self._lock = threading.Lock()
 
     def serve(self) -> None:
@@ -175,14 +175,15 @@ class Session:
             self._connection.ok(request.id, self._backend.capabilities())
         elif request.verb == "health_check":
             backend = self._backend
-            self._in_thread(lambda: self._connection.ok(request.id, backend.health()))
+            threading.Thread(target=lambda: self._connection.ok(request.id, backend.health()), daemon=True).start()
         elif request.verb == "execute_taskgraph":
             self._execute(request, self._backend)
         elif request.verb == "cancel":
+            target = request.document.get("target")
             with self._lock:
-                stop = self._stops.get(_key(request.document.get("target")))
-            if stop:
-                stop.set()
+                run = self._runs.get(target) if isinstance(target, int) else None
+            if run:
+                run[0].set()
             self._connection.ok(request.id, {})
         else:
             self._connection.unsupported(request.id, "this backend does not know this verb")
@@ -204,14 +205,7 @@ class Session:
         self._connection.ok(request.id, introduction)
 
     def _execute(self, request: Request, backend: Backend) -> None:
-        key, stop = _key(request.id), Stop()
-        with self._lock:
-            if key in self._stops:
-                return self._connection.error(request.id, "a run with this id is under way")
-            if len(self._stops) >= MAX_RUNS:
-                refusal = Refused("UNAVAILABLE", f"{MAX_RUNS} runs are under way; try again later")
-                return self._connection.refused(request.id, refusal.document)
-            self._stops[key] = stop
+        stop = Stop()
 
         def run() -> None:
             try:
@@ -219,38 +213,41 @@ class Session:
                     raise Refused("VALIDATION_ERROR", f"invalid request: {request.faults[0]}")
                 document = request.document
                 result = backend.execute(document.get("taskgraph"), document.get("execution_context"), stop)
-                self._finish(key)
+                self._finish(request.id)
                 self._connection.ok(request.id, result)
             except Refused as refused:
-                self._finish(key)
+                self._finish(request.id)
                 self._connection.refused(request.id, refused.document)
             except Cancelled:
-                self._finish(key)
+                self._finish(request.id)
                 self._connection.cancelled(request.id)
             except Exception as error:
-                self._finish(key)
+                self._finish(request.id)
                 print(f"a bug: {error!r}", file=sys.stderr)
                 self._connection.error(request.id, f"a bug of this backend ({type(error).__name__})")
 
-        self._in_thread(run)
-
-    def _finish(self, key: Any) -> None:
         with self._lock:
-            del self._stops[key]
+            if request.id in self._runs:
+                return self._connection.error(None, "a run with this id is under way")
+            if len(self._runs) >= MAX_RUNS:
+                refusal = Refused("UNAVAILABLE", f"{MAX_RUNS} runs are under way; try again later")
+                return self._connection.refused(request.id, refusal.document)
+            thread = threading.Thread(target=run, daemon=True)
+            self._runs[request.id] = (stop, thread)
+            thread.start()
+
+    def _finish(self, id: int) -> None:
+        with self._lock:
+            del self._runs[id]
 
     def _stop_all(self) -> None:
+        """Stops every run, and waits until each has been answered."""
         with self._lock:
-            stops = list(self._stops.values())
-        for stop in stops:
+            runs = list(self._runs.values())
+        for stop, _ in runs:
             stop.set()
-
-    def _in_thread(self, work: Any) -> None:
-        threading.Thread(target=work, daemon=True).start()
-
-
-def _key(id: Any) -> Any:
-    """`1` and `"1"` are two ids; a list is none."""
-    return (type(id).__name__, id) if isinstance(id, (int, str)) else None
+        for _, thread in runs:
+            thread.join(timeout=5)
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ MAX_LINE_BYTES = 64 << 20
 class Request(NamedTuple):
     """A line that was read."""
 
-    id: Any
+    id: int
     verb: Any
     document: dict[str, Any]
     faults: list[str]
@@ -49,19 +49,19 @@ class Connection:
                 continue
             yield Request(document["id"], document.get("verb"), document, faults)
 
-    def ok(self, id: Any, result: Any) -> None:
+    def ok(self, id: int, result: Any) -> None:
         self._write({"id": id, "ok": result})
 
-    def refused(self, id: Any, refusal: dict[str, Any]) -> None:
+    def refused(self, id: int, refusal: dict[str, Any]) -> None:
         self._write({"id": id, "refused": refusal})
 
-    def cancelled(self, id: Any) -> None:
+    def cancelled(self, id: int) -> None:
         self._write({"id": id, "cancelled": {}})
 
-    def unsupported(self, id: Any, reason: str) -> None:
+    def unsupported(self, id: int, reason: str) -> None:
         self._write({"id": id, "unsupported": {"reason": reason}})
 
-    def error(self, id: Optional[Any], message: str) -> None:
+    def error(self, id: Optional[int], message: str) -> None:
         self._write({"id": id, "error": {"message": message}})
 
     def _write(self, message: dict[str, Any]) -> None:
@@ -72,4 +72,4 @@ class Connection:
 
 
 def _is_id(id: Any) -> bool:
-    return isinstance(id, (int, str)) and not isinstance(id, bool)
+    return type(id) is int and id >= 0

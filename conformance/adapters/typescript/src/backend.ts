@@ -10,7 +10,7 @@ import { type Graph, isModel, readGraph } from "./graph.ts";
 import { canonical, isObject, type Json, type JsonObject } from "./json.ts";
 import { Cancelled, ModelServer } from "./model.ts";
 import * as operations from "./operations.ts";
-import { Connection, type Id, type Request, VERSION } from "./protocol.ts";
+import { Connection, type Request, VERSION } from "./protocol.ts";
 import { Refused } from "./reader.ts";
 import { Run } from "./run.ts";
 
@@ -178,7 +178,7 @@ function isName(name: Json | undefined): boolean {
 /** One conversation: `hello` first, then everything else. */
 class Session {
   readonly #connection: Connection;
-  readonly #stops = new Map<Id, AbortController>();
+  readonly #runs = new Map<number, { stop: AbortController; answered: Promise<void> }>();
   #backend: Backend | undefined;
 
   constructor(connection: Connection) {
@@ -189,13 +189,13 @@ class Session {
   async serve(): Promise<void> {
     for await (const request of this.#connection.requests()) {
       if (request.verb === "shutdown") {
-        this.#stopAll();
+        await this.#stopAll();
         this.#connection.ok(request.id, {});
         return;
       }
       this.#answer(request);
     }
-    this.#stopAll();
+    await this.#stopAll();
   }
 
   #answer(request: Request): void {
@@ -209,9 +209,9 @@ class Session {
     } else if (request.verb === "health_check") {
       void backend.health().then((status) => this.#connection.ok(request.id, status));
     } else if (request.verb === "execute_taskgraph") {
-      void this.#execute(request, backend);
+      this.#execute(request, backend);
     } else if (request.verb === "cancel") {
-      this.#stops.get(request.document["target"] as Id)?.abort();
+      this.#runs.get(request.document["target"] as number)?.stop.abort();
       this.#connection.ok(request.id, {});
     } else {
       this.#connection.unsupported(request.id, "this backend does not know this verb");
@@ -236,18 +236,23 @@ class Session {
     });
   }
 
-  async #execute({ id, document, faults }: Request, backend: Backend): Promise<void> {
-    if (this.#stops.has(id)) return this.#connection.error(id, "a run with this id is under way");
-    if (this.#stops.size >= MAX_RUNS) {
+  #execute(request: Request, backend: Backend): void {
+    const { id } = request;
+    if (this.#runs.has(id)) return this.#connection.error(null, "a run with this id is under way");
+    if (this.#runs.size >= MAX_RUNS) {
       const refusal = new Refused("UNAVAILABLE", `${MAX_RUNS} runs are under way; try again later`);
       return this.#connection.refused(id, refusal.document);
     }
     const stop = new AbortController();
-    this.#stops.set(id, stop);
+    const answered = this.#run(request, backend, stop.signal).finally(() => this.#runs.delete(id));
+    this.#runs.set(id, { stop, answered });
+  }
+
+  async #run({ id, document, faults }: Request, backend: Backend, stop: AbortSignal): Promise<void> {
     try {
       if (faults.length > 0) throw new Refused("VALIDATION_ERROR", `invalid request: ${faults[0]}`);
       const { taskgraph = null, execution_context: context = null } = document;
-      this.#connection.ok(id, await backend.execute(taskgraph, context, stop.signal));
+      this.#connection.ok(id, await backend.execute(taskgraph, context, stop));
     } catch (error) {
       if (error instanceof Refused) this.#connection.refused(id, error.document);
       else if (error instanceof Cancelled) this.#connection.cancelled(id);
@@ -255,13 +260,14 @@ class Session {
         console.error("a bug:", error);
         this.#connection.error(id, "a bug of this backend");
       }
-    } finally {
-      this.#stops.delete(id);
     }
   }
 
-  #stopAll(): void {
-    for (const stop of this.#stops.values()) stop.abort();
+  /** Stops every run, and waits until each has been answered. */
+  async #stopAll(): Promise<void> {
+    const runs = [...this.#runs.values()];
+    for (const { stop } of runs) stop.abort();
+    await Promise.all(runs.map(({ answered }) => answered));
   }
 }
 

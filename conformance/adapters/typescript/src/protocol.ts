@@ -7,11 +7,9 @@ import { isObject, type Json, type JsonObject, NotJson, read } from "./json.ts";
 export const VERSION = "1.0";
 const MAX_LINE_BYTES = 64 << 20;
 
-export type Id = number | string;
-
 /** A line that was read. */
 export interface Request {
-  id: Id;
+  id: number;
   verb: Json | undefined;
   document: JsonObject;
   /** What is wrong with its JSON though it is JSON: two readers could see two documents. */
@@ -36,23 +34,23 @@ export class Connection {
     }
   }
 
-  ok(id: Id, result: Json): void {
+  ok(id: number, result: Json): void {
     this.#write({ id, ok: result });
   }
 
-  refused(id: Id, refusal: JsonObject): void {
+  refused(id: number, refusal: JsonObject): void {
     this.#write({ id, refused: refusal });
   }
 
-  cancelled(id: Id): void {
+  cancelled(id: number): void {
     this.#write({ id, cancelled: {} });
   }
 
-  unsupported(id: Id, reason: string): void {
+  unsupported(id: number, reason: string): void {
     this.#write({ id, unsupported: { reason } });
   }
 
-  error(id: Id | null, message: string): void {
+  error(id: number | null, message: string): void {
     this.#write({ id, error: { message } });
   }
 
@@ -62,8 +60,8 @@ export class Connection {
       if (text.trim() === "") return undefined;
       const { value: document, faults } = read(text);
       const id = isObject(document) ? document["id"] : undefined;
-      if (isObject(document) && (typeof id === "number" || typeof id === "string")) {
-        return { id, verb: document["verb"], document, faults };
+      if (isObject(document) && Number.isSafeInteger(id) && Number(id) >= 0) {
+        return { id: Number(id), verb: document["verb"], document, faults };
       }
       this.error(null, "a request is an object with an `id` and a `verb`");
     } catch (error) {

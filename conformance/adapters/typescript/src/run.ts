@@ -5,7 +5,7 @@
  * down. Every task has a record on every path, and the totals are sums over the records (C8.1, C8.2).
  */
 
-import { setTimeout as sleep } from "node:timers/promises";
+import { setImmediate as breathe, setTimeout as sleep } from "node:timers/promises";
 
 import { type Graph, isModel, type Message, PLACEHOLDER, type Task } from "./graph.ts";
 import { canonical, follow, isObject, type Json, type JsonObject } from "./json.ts";
@@ -62,6 +62,8 @@ export class Run {
   async execute(): Promise<JsonObject> {
     try {
       for (let state = this.#next(); state; state = this.#next()) {
+        // Operations alone would never let `cancel` be read.
+        if (state.rank % 64 === 0) await breathe();
         this.#checkStop();
         this.#checkLatency();
         await this.#runTask(state);
