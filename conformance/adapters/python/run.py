@@ -169,6 +169,8 @@ class Run:
         left = self._left("max_tokens", self._tokens)
         state.tokens_allowed = min(task.budget["max_tokens"], left if left is not None else sys.maxsize)
         self._check_tokens(state)
+        # Without any time the model is not even asked.
+        state.check_time(0.0, cut_off=task.budget["max_time_ms"] == 0)
         messages = self._filled(task)
         while True:
             state.stages.append(STAGE[task.type])

@@ -189,6 +189,8 @@ export class Run {
     const left = (this.#graph.budgets.max_tokens ?? Infinity) - this.#tokens;
     state.tokensAllowed = Math.min(task.budget.max_tokens, left);
     this.#checkTokens(state);
+    // Without any time the model is not even asked.
+    state.checkTime(0, task.budget.max_time_ms === 0);
     const messages = this.#filled(task);
     for (;;) {
       state.stages.push(STAGE[task.type]);
