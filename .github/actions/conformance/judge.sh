@@ -23,8 +23,8 @@ if [[ -f $REPORT/report.json ]]; then
 fi
 if [[ -f $REPORT/summary.md ]]; then cat "$REPORT/summary.md" >> "${GITHUB_STEP_SUMMARY:-/dev/null}"; fi
 
-# 0 conformant, 1 not, 3 incomplete; with anything else there is no verdict that a policy could be held to.
-if [[ -n ${POLICY:-} && ($ended -eq 0 || $ended -eq 1 || $ended -eq 3) ]]; then
+# 0 conformant, 30 not, 31 incomplete; with anything else there is no verdict that a policy could be held to.
+if [[ -n ${POLICY:-} && ($ended -eq 0 || $ended -eq 30 || $ended -eq 31) ]]; then
     exec "$kora_backend" conformance gate --policy "$POLICY" "$REPORT/report.json"
 fi
 exit "$ended"
