@@ -10,6 +10,8 @@ use thiserror::Error;
 use crate::case::Case;
 use crate::generate::FAMILIES;
 use crate::judge;
+use crate::registry::Registry;
+use crate::report::SuiteIdentity;
 
 /// Every file of every case: id, file name, text. Written by the build script.
 const EMBEDDED: &str = include_str!(concat!(env!("OUT_DIR"), "/cases.json"));
@@ -116,6 +118,17 @@ impl Suite {
     /// The case with this id.
     pub fn case(&self, id: &str) -> Option<&CaseFolder> {
         self.cases.get(id)
+    }
+
+    /// Which suite this is, as its reports say.
+    pub fn identity(&self) -> SuiteIdentity {
+        let contract = Registry::load().contract();
+        SuiteIdentity {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            digest: self.digest.clone(),
+            contract_version: contract.version.clone(),
+            contract_digest: contract.digest.clone(),
+        }
     }
 
     /// SHA-256 over all cases and laws.

@@ -8,9 +8,7 @@ use super::{Outcome, Ran, Results};
 use crate::generate::{FAMILIES, Family};
 use crate::judge::{self, Law};
 use crate::registry::Registry;
-use crate::report::{
-    CaseReport, Finding, Provenance, REPORT_SCHEMA_VERSION, Report, SubjectIdentity, SuiteIdentity,
-};
+use crate::report::{CaseReport, Finding, Provenance, REPORT_SCHEMA_VERSION, Report, SubjectIdentity};
 use crate::subject::Transport;
 use crate::suite::{CaseFolder, Suite};
 use crate::verdict::{Conformance, Verdict};
@@ -36,12 +34,7 @@ pub(super) fn report(
     let measures = results.iter().filter(|(id, _)| suite.case(id).is_some());
     let mut report = Report {
         schema_version: REPORT_SCHEMA_VERSION.to_owned(),
-        suite: SuiteIdentity {
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-            digest: suite.digest().to_owned(),
-            contract_version: registry.contract().version.clone(),
-            contract_digest: registry.contract().digest.clone(),
-        },
+        suite: suite.identity(),
         subject: SubjectIdentity {
             name: introduction.name,
             version: introduction.version,

@@ -2,6 +2,7 @@
 
 mod doctor;
 mod list;
+mod reports;
 mod run;
 mod subject;
 
@@ -24,6 +25,12 @@ enum Command {
     Doctor(doctor::Args),
     /// List the cases
     List(list::Args),
+    /// Tell whether a report is whole and unedited
+    Verify(reports::VerifyArgs),
+    /// Compare two reports: what got worse first
+    Diff(reports::DiffArgs),
+    /// Decide on a merge by reports and a policy
+    Gate(reports::GateArgs),
 }
 
 impl Args {
@@ -32,6 +39,9 @@ impl Args {
             Command::Run(args) => args.json,
             Command::Doctor(args) => args.json,
             Command::List(args) => args.json,
+            Command::Verify(args) => args.json,
+            Command::Diff(args) => args.json,
+            Command::Gate(args) => args.json,
         }
     }
 }
@@ -46,5 +56,8 @@ pub(crate) fn run(args: &Args) -> Result<Exit, CommandError> {
         Command::Run(args) => run::run(args),
         Command::Doctor(args) => doctor::run(args),
         Command::List(args) => list::run(args),
+        Command::Verify(args) => reports::verify(args),
+        Command::Diff(args) => reports::diff(args),
+        Command::Gate(args) => reports::gate(args),
     }
 }

@@ -5,13 +5,14 @@ use std::time::{Duration, SystemTime};
 
 use clap::ValueEnum;
 use conformance::registry::Profile;
-use conformance::{CaseInfo, Conformance, Progress, Report, RunOptions, Suite, run_suite};
+use conformance::{CaseInfo, Conformance, KnownFailures, Progress, Report, RunOptions, Suite, run_suite};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use super::reports;
 use super::subject::SubjectArgs;
 use crate::exit::Exit;
 use crate::refused::CommandError;
-use crate::screen;
+use crate::screen::{self, ODD};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -32,6 +33,9 @@ pub(super) struct Args {
     /// Cases at one time; by default as many as there are processors, and more over the wire, where they wait
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     jobs: Option<u16>,
+    /// Failures that are known, TOML: they stay failures, and are told apart from new ones
+    #[arg(long, value_name = "FILE")]
+    known: Option<PathBuf>,
     /// Cases of your own in this folder, in place of the suite's; none of them is scored
     #[arg(long, value_name = "FOLDER")]
     cases: Option<PathBuf>,
@@ -63,6 +67,9 @@ impl From<ProfileChoice> for Profile {
     }
 }
 
+/// Bytes of a file of known failures.
+const MAX_KNOWN_BYTES: usize = 1 << 20;
+
 /// Judges, and reports.
 ///
 /// # Errors
@@ -78,6 +85,7 @@ pub(super) fn run(args: &Args) -> Result<Exit, CommandError> {
         );
         return Err(CommandError::Usage(fault));
     }
+    let known = known(args.known.as_deref())?;
     if let Some(folder) = &args.report {
         std::fs::create_dir_all(folder)
             .map_err(|source| CommandError::Unsaved { path: folder.clone(), source })?;
@@ -101,9 +109,12 @@ pub(super) fn run(args: &Args) -> Result<Exit, CommandError> {
         started_at: started_at.clone(),
         progress: &|progress| draw(bar.as_ref(), progress),
     };
-    let report = run_suite(&suite, &opened.plug, &options);
+    let mut report = run_suite(&suite, &opened.plug, &options);
     if let Some(bar) = &bar {
         bar.finish_and_clear();
+    }
+    for fault in known.apply(&mut report, reports::today()?) {
+        screen::tell(&format!("{ODD}known failures{ODD:#}: {}\n", screen::visible(&fault.to_string())));
     }
     if let Some(folder) = &args.report {
         save(&report, folder)?;
@@ -129,6 +140,12 @@ fn suite(folder: Option<&Path>) -> Result<Suite, CommandError> {
             fault: error.to_string(),
         }),
     }
+}
+
+fn known(path: Option<&Path>) -> Result<KnownFailures, CommandError> {
+    let Some(path) = path else { return Ok(KnownFailures::default()) };
+    let text = reports::text(path, "known failures", MAX_KNOWN_BYTES)?;
+    KnownFailures::parse(&text).map_err(|faults| reports::unusable(path, "known failures", &faults))
 }
 
 fn bar(json: bool) -> Option<ProgressBar> {
