@@ -135,6 +135,11 @@ impl BookRun {
         self.log.called(n).await;
     }
 
+    /// Whether no call of this run is under way.
+    pub fn is_quiet(&self) -> bool {
+        self.log.is_quiet()
+    }
+
     /// Ends the run: what was seen in it, in the order in which calls began, and how many calls were stray.
     ///
     /// Calls that are still open go on, unseen: they are under way here.

@@ -52,6 +52,10 @@ impl RunLog {
         Arc::new(Self { log: Mutex::new(log), began: watch::Sender::new(0) })
     }
 
+    pub(super) fn is_quiet(&self) -> bool {
+        self.log().calls.iter().all(|call| call.ended.is_some())
+    }
+
     /// Notes the start of a call for the task whose name `behind` begins with.
     pub(super) fn open(this: &Arc<Self>, behind: &str, asked: Asked) -> Result<OpenCall, Stray> {
         let mut log = this.log();

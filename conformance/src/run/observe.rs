@@ -15,6 +15,8 @@ use crate::observation::{Observation, RunEnd, SeenRun};
 use crate::subject::{Clock, Introduction, Mishap, Plug, Subject, Transport};
 use crate::suite::CaseFolder;
 
+/// How long the model's side may take to see that somebody hung up.
+const HUSH: Duration = Duration::from_millis(750);
 /// How long the suite looks whether a cancelled run goes on calling.
 const AFTERMATH: Duration = Duration::from_millis(400);
 
@@ -172,8 +174,20 @@ async fn run(
     let request = ExecuteRequest { taskgraph, execution_context: context.clone() };
     let book = endpoint.book.begin(&ending, judge::steps_of(case, place));
     let end = answer(subject, request, &book, plan, settings.answer_deadline).await;
+    hush(&book).await;
     let (calls, stray_calls) = book.finish();
     Ok(SeenRun { graph, context, ending, end, calls, stray_calls })
+}
+
+/// Gives the model's side time to see that somebody hung up: over a wire the answer may be faster than that.
+async fn hush(book: &BookRun) {
+    let quiet = async {
+        while !book.is_quiet() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    // A call that goes on after the answer is seen to be under way.
+    let _ = tokio::time::timeout(HUSH, quiet).await;
 }
 
 async fn answer(

@@ -1,6 +1,7 @@
 //! `kora-backend conformance`: judges a backend, and everything around that.
 
 mod doctor;
+mod explain;
 mod list;
 mod reports;
 mod run;
@@ -25,6 +26,8 @@ enum Command {
     Doctor(doctor::Args),
     /// List the cases
     List(list::Args),
+    /// Explain a case, a clause or a section of the contract
+    Explain(explain::Args),
     /// Tell whether a report is whole and unedited
     Verify(reports::VerifyArgs),
     /// Compare two reports: what got worse first
@@ -39,6 +42,7 @@ impl Args {
             Command::Run(args) => args.json,
             Command::Doctor(args) => args.json,
             Command::List(args) => args.json,
+            Command::Explain(_) => false,
             Command::Verify(args) => args.json,
             Command::Diff(args) => args.json,
             Command::Gate(args) => args.json,
@@ -56,6 +60,7 @@ pub(crate) fn run(args: &Args) -> Result<Exit, CommandError> {
         Command::Run(args) => run::run(args),
         Command::Doctor(args) => doctor::run(args),
         Command::List(args) => list::run(args),
+        Command::Explain(args) => explain::run(args),
         Command::Verify(args) => reports::verify(args),
         Command::Diff(args) => reports::diff(args),
         Command::Gate(args) => reports::gate(args),
