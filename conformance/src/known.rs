@@ -161,11 +161,14 @@ impl KnownFailures {
         &self.entries
     }
 
-    /// Marks the failures of `report` that are known, seals it anew, and tells which entries are themselves at fault.
+    /// Marks those failures of `report` that are known and no others, seals it anew, and tells which entries are themselves at fault.
     ///
     /// No verdict changes. A case that was not run, or of which nothing could be told, makes no entry stale.
     pub fn apply(&self, report: &mut Report, today: Day) -> Vec<KnownFault> {
         let mut faults = Vec::new();
+        for case in &mut report.cases {
+            case.known = None;
+        }
         for entry in &self.entries {
             let Some(case) = report.cases.iter_mut().find(|case| case.id == entry.case) else {
                 faults.push(KnownFault::UnknownCase(plain::line(&entry.case, plain::NAME)));

@@ -13,10 +13,10 @@ const PATTERN_LINES: usize = 60;
 
 pub(super) fn explained(case: &CaseInfo, registry: &Registry, mutants: &[MutantInfo]) -> String {
     let unscored = if case.frozen { "" } else { "  (does not count yet)" };
-    let mut rows = Rows(format!("{STRONG}{}{STRONG:#}  {}{unscored}\n", case.id, case.title));
+    let mut rows = Rows(format!("{STRONG}{}{STRONG:#}  {}{unscored}\n", name(&case.id), text(&case.title)));
     let rules = case.clauses.iter().map(|id| {
         let rule = registry.clause(id).map_or("no such clause", |clause| &clause.text);
-        format!("{STRONG}{id}{STRONG:#}  {rule}")
+        format!("{STRONG}{}{STRONG:#}  {rule}", name(id))
     });
     rows.add("clauses", rules);
     let first = case.clauses.first().and_then(|id| registry.clause(id));
@@ -32,8 +32,8 @@ pub(super) fn explained(case: &CaseInfo, registry: &Registry, mutants: &[MutantI
         ),
         CaseBody::Data { case, graphs } => {
             rows.add("needs", needs(&case.requires));
-            for (name, graph) in graphs {
-                rows.add_line("graph", name.as_str());
+            for (file, graph) in graphs {
+                rows.add_line("graph", name(file));
                 rows.add("", quoted(&serde_json::to_string_pretty(graph).unwrap_or_default()));
             }
             rows.add("runs", runs(case));
@@ -43,8 +43,8 @@ pub(super) fn explained(case: &CaseInfo, registry: &Registry, mutants: &[MutantI
             }
         }
     }
-    rows.add_line("look at", case.likely_cause.as_str());
-    rows.add_line("run it", format!("kora-backend conformance run --only {} …", case.id));
+    rows.add_line("look at", text(&case.likely_cause));
+    rows.add_line("run it", format!("kora-backend conformance run --only {} …", name(&case.id)));
     let killing: Vec<&MutantInfo> = mutants.iter().filter(|mutant| mutant.is_failed_by(&case.id)).collect();
     rows.add("kills", killing.iter().take(LISTED).map(|mutant| mutant.told()));
     if killing.len() > LISTED {
@@ -56,14 +56,14 @@ pub(super) fn explained(case: &CaseInfo, registry: &Registry, mutants: &[MutantI
 fn needs(requires: &Requires) -> Option<String> {
     let list = |what: &str, words: &std::collections::BTreeSet<String>| {
         let words: Vec<&str> = words.iter().map(String::as_str).collect();
-        (!words.is_empty()).then(|| format!("{what} {}", words.join(", ")))
+        (!words.is_empty()).then(|| text(&format!("{what} {}", words.join(", "))))
     };
     let needs: Vec<String> = [
         list("task types", &requires.task_types),
         list("operations", &requires.operations),
         list("extensions", &requires.extensions),
         requires.max_concurrency.map(|least| format!("max_concurrency of at least {least}")),
-        requires.backend_mode.as_ref().map(|mode| format!("backend_mode {mode}")),
+        requires.backend_mode.as_ref().map(|mode| format!("backend_mode {}", name(mode))),
         requires.distributed.map(|distributed| format!("distributed {distributed}")),
     ]
     .into_iter()
@@ -84,9 +84,9 @@ fn runs(case: &Case) -> Vec<String> {
     }
     let mut lines = Vec::new();
     for (nth, plan) in case.runs.iter().enumerate() {
-        let mut line = format!("{nth}: {}", plan.graph);
+        let mut line = format!("{nth}: {}", name(&plan.graph));
         for (member, value) in &plan.context {
-            line.push_str(&format!("; {member}: {}", words::got(value)));
+            line.push_str(&format!("; {}: {}", name(member), words::got(value)));
         }
         if let Some(calls) = plan.cancel_after_calls {
             line.push_str(&format!("; cancelled after {calls} calls of the model"));
@@ -110,7 +110,7 @@ fn script(task: &str, steps: &[Step]) -> Vec<String> {
     let last = steps.len().saturating_sub(1);
     let line = |(attempt, step): (usize, &Step)| {
         let after = if attempt == last { " and after" } else { "" };
-        format!("{}, attempt {attempt}{after}: {}", plain::line(task, plain::NAME), said(step))
+        format!("{}, attempt {attempt}{after}: {}", name(task), said(step))
     };
     steps.iter().enumerate().map(line).collect()
 }
@@ -138,7 +138,7 @@ fn said(step: &Step) -> String {
 }
 
 fn outcome(allowed: &Allowed, rows: &mut Rows) {
-    rows.add_line("allowed", plain::line(&allowed.because, plain::TEXT));
+    rows.add_line("allowed", text(&allowed.because));
     let mut lines = Vec::new();
     let mut add = |of: &str, pattern: &serde_json::Value| {
         lines.extend(words::lines(pattern).into_iter().map(|line| format!("  {of}{line}")));
@@ -155,4 +155,13 @@ fn outcome(allowed: &Allowed, rows: &mut Rows) {
         lines.push(format!("  and {left_out} more"));
     }
     rows.add("", lines);
+}
+
+/// Cases may come from anybody's folder.
+fn name(text: &str) -> String {
+    plain::line(text, plain::NAME)
+}
+
+fn text(text: &str) -> String {
+    plain::line(text, plain::TEXT)
 }

@@ -24,7 +24,10 @@ pub(super) fn explained(clause: &Clause, cases: &[CaseInfo], mutants: &[MutantIn
     let profiles: Vec<&str> = profiles.map(Profile::as_str).collect();
     rows.add_line("counts", format!("with profile {}", profiles.join(", ")));
     let observing = cases.iter().filter(|case| case.clauses.contains(&clause.id));
-    rows.add("cases", observing.map(|case| format!("{}  {}", case.id, case.title)));
+    rows.add(
+        "cases",
+        observing.map(|case| plain::line(&format!("{}  {}", case.id, case.title), plain::TEXT)),
+    );
     let of_it: Vec<&MutantInfo> = mutants.iter().filter(|mutant| mutant.clause == clause.id).collect();
     rows.add("mutants", of_it.iter().take(LISTED).map(|mutant| mutant.told()));
     if of_it.len() > LISTED {

@@ -4,6 +4,8 @@ use serde::Deserialize;
 use serde_json::Value;
 use thiserror::Error;
 
+use crate::report::plain;
+
 /// A mutant: `conformance/mutants/NAME.json`.
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[expect(clippy::exhaustive_structs, reason = "whoever holds the mutants fills all of it")]
@@ -72,7 +74,7 @@ impl MutantInfo {
     }
 
     pub(super) fn told(&self) -> String {
-        format!("{}: {}", self.name, self.story)
+        plain::line(&format!("{}: {}", self.name, self.story), plain::TEXT)
     }
 }
 

@@ -62,7 +62,7 @@ impl Report {
     }
 
     fn reasons(&self, text: &mut String) {
-        let mut heading = "### What has no verdict\n\n";
+        let mut heading = "### What was not judged\n\n";
         for verdict in [Verdict::HarnessError, Verdict::Inconclusive, Verdict::NotRun, Verdict::NotApplicable]
         {
             // Thousands of reasons are no reasons any more.
@@ -88,6 +88,9 @@ impl Report {
             "<details><summary>Every clause</summary>\n\n| Clause | | Says | Cases |\n|---|---|---|---|\n",
         );
         for clause in &self.clauses {
+            if text.len() > ENOUGH * 3 / 2 {
+                break;
+            }
             let (sign, verdict) = clause.said();
             let _ = writeln!(
                 text,
@@ -196,7 +199,9 @@ pub(crate) fn inline(text: &str) -> String {
 /// `text`, which is plain already, with nothing in it that Markdown, HTML or GitHub would obey.
 fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
-    for char in text.chars() {
+    let mut inside_word = false;
+    let mut chars = text.chars().peekable();
+    while let Some(char) = chars.next() {
         match char {
             '&' => escaped.push_str("&amp;"),
             '<' => escaped.push_str("&lt;"),
@@ -204,15 +209,20 @@ fn escape(text: &str) -> String {
             // Nobody is called, and nothing is linked, whatever stands behind it.
             '@' => escaped.push_str("@<!-- -->"),
             '#' => escaped.push_str("#<!-- -->"),
-            ':' => escaped.push_str(":<!-- -->"),
+            ':' if chars.peek() != Some(&' ') => escaped.push_str(":<!-- -->"),
+            // Inside a word it emphasises nothing.
+            '_' if inside_word && chars.peek().is_some_and(|next| next.is_alphanumeric()) => {
+                escaped.push('_')
+            }
             '\\' | '`' | '*' | '_' | '[' | ']' | '|' | '~' | '!' | '$' => {
                 escaped.push('\\');
                 escaped.push(char);
             }
             _ => escaped.push(char),
         }
+        inside_word = char.is_alphanumeric();
     }
-    escaped.replace(":<!-- --> ", ": ").replace("www.", "www<!-- -->.")
+    escaped.replace("www.", "www<!-- -->.")
 }
 
 /// `text`, which is plain already, as code inside a line. A table has no other way to hold a `|`.

@@ -56,7 +56,7 @@ impl Report {
         format!(
             "judged as {} over {} by suite {}, contract {}, seed {}{only}",
             plain::line(&self.profile, plain::NAME),
-            plain::line(&self.subject.transport, plain::NAME),
+            plain::line(&self.subject.transport, plain::NAME).replace('_', " "),
             plain::line(&self.suite.version, plain::NAME),
             plain::line(&self.suite.contract_version, plain::NAME),
             self.seed
