@@ -62,6 +62,8 @@ fn the_typescript_backend_conforms() {
     } else if has("node", (22, 18)) {
         conforms(&["node"], &adapters().join("typescript/src/backend.ts"));
     } else {
-        skip("there is no node, or it is older than 22.18 and nobody ran `npm ci && npm run build` in conformance/adapters/typescript");
+        skip(
+            "there is no node, or it is older than 22.18 and nobody ran `npm ci && npm run build` in conformance/adapters/typescript",
+        );
     }
 }
