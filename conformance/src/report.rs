@@ -1,6 +1,7 @@
 //! The report: every clause and every case, always; a machine reads it, and renderers make pages of it.
 
 pub(crate) mod plain;
+mod redacted;
 mod seal;
 pub(crate) mod tally;
 pub(crate) mod words;

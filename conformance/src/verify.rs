@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use crate::case_info::CaseInfo;
+use crate::case_info::{CaseBody, CaseInfo};
 use crate::registry::{Profile, Registry};
 use crate::report::{CaseReport, REPORT_SCHEMA_VERSION, Report, SuiteIdentity, tally};
 use crate::verdict::Verdict;
@@ -125,6 +125,12 @@ fn same_cases(report: &Report, cases: &[CaseInfo], faults: &mut Vec<Fault>) {
             if !same {
                 faults.push(Fault::CaseAltered { case: case.id.clone(), what });
             }
+        }
+        // What was run was measured: guards on costs must not hold for want of numbers.
+        let was_run = matches!(case.verdict, Verdict::Pass | Verdict::Fail);
+        let has_runs = matches!(known.body, CaseBody::Data { .. });
+        if was_run && has_runs && !report.measures.contains_key(&case.id) {
+            faults.push(Fault::Unmeasured(case.id.clone()));
         }
     }
     for id in report.measures.keys().filter(|id| !ours.contains_key(id.as_str())).take(ENOUGH) {
@@ -293,6 +299,14 @@ mod tests {
         lie(|report| report.cases[3].scored = false, "`scored` of case `C7.2-overrun`");
         lie(|report| report.cases[3].clauses[0] = "C7.3".into(), "`clauses` of case `C7.2-overrun`");
         lie(|report| report.cases[3].title.push('!'), "`title` of case `C7.2-overrun`");
+    }
+
+    #[test]
+    fn costs_are_not_left_out() {
+        lie(
+            |report| report.measures.retain(|case, _| case != "C7.3-always-bad"),
+            "`C7.3-always-bad` was run, and its costs",
+        );
     }
 
     #[test]

@@ -24,18 +24,23 @@ pub(crate) fn suite() -> SuiteIdentity {
 
 /// Its cases.
 pub(crate) fn cases() -> Vec<CaseInfo> {
-    report()
-        .cases
+    let Report { cases, measures, .. } = report();
+    cases
         .into_iter()
         .map(|case| CaseInfo {
             frozen: case.id != "C9.1-new-idea",
             likely_cause: format!("what `{}` is about", case.id),
-            body: CaseBody::Law,
+            body: if measures.contains_key(&case.id) { data() } else { CaseBody::Law },
             id: case.id,
             title: case.title,
             clauses: case.clauses,
         })
         .collect()
+}
+
+fn data() -> CaseBody {
+    let case = json!({"title": "", "clauses": [], "likely_cause": "", "allowed": []});
+    CaseBody::Data { case: Box::new(serde_json::from_value(case).unwrap()), graphs: BTreeMap::new() }
 }
 
 /// A finished and sealed report.

@@ -8,8 +8,10 @@ use crate::registry::{Registry, hex};
 use crate::report::tally;
 
 impl Report {
-    /// Fills in what follows from the cases (`counts`, `clauses`, `conformance`), then seals the report.
+    /// Fills in what follows from the cases (`counts`, `clauses`, `conformance`), takes out what has the shape of a
+    /// secret, and seals the report.
     pub fn conclude(&mut self, registry: &Registry) {
+        self.redact();
         self.counts = tally::counts(&self.cases);
         self.clauses = tally::clauses(registry, &self.cases);
         self.conformance = tally::conformance(&self.cases, self.only.as_deref());

@@ -66,6 +66,9 @@ pub enum Fault {
         /// Which member.
         what: &'static str,
     },
+    /// Run, and not measured.
+    #[error("case `{0}` was run, and its costs are left out of `measures`")]
+    Unmeasured(String),
     /// Not those of the registry.
     #[error("the clauses are not those of the registry, each in its words")]
     ClausesAltered,
