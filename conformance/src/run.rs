@@ -1,6 +1,7 @@
 //! Runs cases: opens a backend for each, sends its graphs, and gathers what came back and what the model saw.
 
 mod assemble;
+mod noise;
 mod observe;
 mod options;
 
@@ -26,6 +27,10 @@ pub use self::options::{Progress, RunOptions};
 struct Ran {
     /// What the backend lacks for it.
     undeclared: Option<String>,
+    /// Why it cannot be seen.
+    untestable: Option<String>,
+    /// What was seen may be the doing of a busy machine.
+    is_doubtful: bool,
     judgement: Judgement,
     /// The smallest graph and script that show the fault, if they were generated.
     minimal: Option<Value>,
@@ -110,15 +115,33 @@ fn start(item: Item, plug: &Arc<dyn Plug>, options: &RunOptions<'_>, report: &mp
     }
 }
 
+/// How often a failure is looked at again that may be the doing of a busy machine.
+const SECOND_LOOKS: u32 = 2;
+
 fn fixed(case: &CaseFolder, plug: &dyn Plug, observer: &Observer) -> Result<Ran, String> {
-    Ok(judged(case, observer.observe(case, plug)?))
+    let mut ran = judged(case, observer.observe(case, plug)?);
+    for _ in 0..SECOND_LOOKS {
+        if !ran.is_doubtful {
+            break;
+        }
+        ran = judged(case, observer.observe(case, plug)?);
+    }
+    if ran.is_doubtful {
+        // Nothing is held against the backend, and nothing is taken for shown.
+        ran.judgement.laws.clear();
+    }
+    Ok(ran)
 }
 
 fn judged(case: &CaseFolder, seen: Seen) -> Ran {
-    let Seen { observation, undeclared, introduction } = seen;
+    let Seen { observation, undeclared, untestable, introduction, is_doubtful } = seen;
+    let judgement = judge::judge(&case.id, &case.case, &observation, undeclared.as_deref());
+    let is_wrong = !judgement.findings.is_empty() || judgement.laws.values().any(|found| !found.is_empty());
     Ran {
-        judgement: judge::judge(&case.id, &case.case, &observation, undeclared.as_deref()),
         undeclared,
+        untestable,
+        is_doubtful: is_doubtful && is_wrong,
+        judgement,
         minimal: None,
         subject: observation.capabilities.ok().map(|capabilities| (introduction, capabilities)),
         log_tail: observation.log_tail,
@@ -133,7 +156,8 @@ fn drawn(
 ) -> Result<Ran, String> {
     let found = search(family, plug, observer, look)?;
     let (judgement, undeclared, minimal) = (found.judgement, found.undeclared, found.minimal);
-    Ok(Ran { undeclared, judgement, minimal, log_tail: None, subject: None })
+    let (untestable, is_doubtful) = (found.untestable, false);
+    Ok(Ran { undeclared, untestable, is_doubtful, judgement, minimal, log_tail: None, subject: None })
 }
 
 /// The cases that take too long: what is seen of them is that nothing is seen.

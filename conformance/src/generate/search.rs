@@ -38,6 +38,7 @@ pub(crate) struct Found {
     /// That graph and its script.
     pub(crate) minimal: Option<Value>,
     pub(crate) undeclared: Option<String>,
+    pub(crate) untestable: Option<String>,
 }
 
 /// Runs random graphs until one breaks the relation of `family`, then smaller ones that still do. Blocks.
@@ -68,8 +69,8 @@ pub(crate) fn search(
             TestCaseError::fail(fault)
         })?;
         let mut found = found.borrow_mut();
-        if tried.undeclared.is_some() {
-            found.undeclared = tried.undeclared;
+        if tried.undeclared.is_some() || tried.untestable.is_some() {
+            (found.undeclared, found.untestable) = (tried.undeclared, tried.untestable);
             return Ok(());
         }
         for (law, findings) in tried.judgement.laws {
@@ -100,7 +101,7 @@ pub(crate) fn search(
             }
             let world = prepared(family, &world);
             found.minimal = Some(json!({"graph": world.graph(), "model": world.steps()}));
-            found.undeclared = None;
+            (found.undeclared, found.untestable) = (None, None);
         }
         Err(TestError::Abort(reason)) => return Err(reason.message().to_owned()),
     }
@@ -135,10 +136,11 @@ fn attempt(family: &Family, world: &World, plug: &dyn Plug, observer: &Observer)
         (None, None) => None,
     };
     let folder = folder(family, &world, graph, second);
-    let Seen { observation, undeclared, .. } = observer.observe(&folder, plug)?;
+    // A busy machine is no excuse here: no generated graph is about time.
+    let Seen { observation, undeclared, untestable, .. } = observer.observe(&folder, plug)?;
     let mut judgement = judge::judge(family.id, &folder.case, &observation, undeclared.as_deref());
-    if undeclared.is_some() || !judgement.findings.is_empty() {
-        return Ok(Found { judgement, minimal: None, undeclared });
+    if undeclared.is_some() || untestable.is_some() || !judgement.findings.is_empty() {
+        return Ok(Found { judgement, minimal: None, undeclared, untestable });
     }
     let views = judge::views(&observation);
     let broken = match views.as_slice() {
@@ -162,7 +164,7 @@ fn attempt(family: &Family, world: &World, plug: &dyn Plug, observer: &Observer)
             because: family.title.to_owned(),
         })
         .collect();
-    Ok(Found { judgement, minimal: None, undeclared: None })
+    Ok(Found { judgement, ..Found::default() })
 }
 
 /// The oracle: the suite's plain backend, in this process whatever the transport of the one that is judged.

@@ -138,6 +138,17 @@ impl About<'_> {
                 report.verdict = Verdict::NotApplicable;
                 report.reason = Some(format!("the backend does not declare {what} (C3.7)"));
             }
+            Some(Ok(Ran { untestable: Some(why), .. })) => {
+                report.verdict = Verdict::Untestable;
+                report.reason = Some(why.clone());
+            }
+            Some(Ok(Ran { is_doubtful: true, .. })) => {
+                report.verdict = Verdict::Inconclusive;
+                report.reason = Some(String::from(
+                    "it failed three times, and each time timers came more than 150 ms late: the machine is too busy to \
+                     tell; ask for fewer `--jobs`",
+                ));
+            }
             Some(Ok(ran)) if ran.judgement.findings.is_empty() => report.verdict = Verdict::Pass,
             Some(Ok(ran)) => {
                 report.verdict = Verdict::Fail;

@@ -7,10 +7,11 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 use tokio::runtime::{Builder, Runtime};
 
+use super::noise;
 use crate::case::{Requires, RunPlan};
 use crate::draw;
 use crate::judge;
-use crate::model::{BookRun, ModelBook, ModelEndpoint, ModelServer};
+use crate::model::{BookRun, MODELS, ModelBook, ModelEndpoint, ModelServer};
 use crate::observation::{Observation, RunEnd, SeenRun};
 use crate::subject::{Clock, Introduction, Mishap, Plug, Subject, Transport};
 use crate::suite::CaseFolder;
@@ -35,7 +36,11 @@ pub(crate) struct Seen {
     pub(crate) observation: Observation,
     /// What the case needs and the backend does not declare.
     pub(crate) undeclared: Option<String>,
+    /// Why the suite cannot see what the case is about, although the backend declares it.
+    pub(crate) untestable: Option<String>,
     pub(crate) introduction: Introduction,
+    /// The timers of this machine came so late that what was seen may be its doing.
+    pub(crate) is_doubtful: bool,
 }
 
 impl Observer {
@@ -46,7 +51,16 @@ impl Observer {
     /// A fault of the suite itself.
     pub(crate) fn observe(&self, case: &CaseFolder, plug: &dyn Plug) -> Result<Seen, String> {
         let runtime = runtime(plug.clock()).map_err(|error| format!("no runtime for it: {error}"))?;
-        let observed = runtime.block_on(on_a_backend(case, plug, self));
+        let observed = runtime.block_on(async {
+            let work = on_a_backend(case, plug, self);
+            match plug.clock() {
+                Clock::Virtual => work.await,
+                Clock::Real => {
+                    let (seen, late) = noise::beside(work).await;
+                    Ok(Seen { is_doubtful: late > noise::DOUBTFUL, ..seen? })
+                }
+            }
+        });
         // What a backend left behind does not hold up the suite.
         runtime.shutdown_background();
         observed
@@ -87,7 +101,13 @@ fn nothing_but(mishap: Mishap) -> Seen {
         health: Err(mishap),
         log_tail: None,
     };
-    Seen { observation, undeclared: None, introduction: Introduction::default() }
+    Seen {
+        observation,
+        undeclared: None,
+        untestable: None,
+        introduction: Introduction::default(),
+        is_doubtful: false,
+    }
 }
 
 /// What is seen of a case that did not come to an end.
@@ -128,7 +148,9 @@ async fn asked(
     let health = within(deadline, subject.health_check()).await;
     let log_tail = subject.close().await;
     let observation = Observation { runs, capabilities, capabilities_after, health, log_tail };
-    Ok(Seen { observation, undeclared: lacks.map(|lack| lack.what), introduction })
+    let untestable = observation.capabilities.as_ref().ok().and_then(|has| untestable(&case.requires, has));
+    let undeclared = lacks.map(|lack| lack.what);
+    Ok(Seen { observation, undeclared, untestable, introduction, is_doubtful: false })
 }
 
 /// Waits for all at the same time, in one task: a case has a handful of runs.
@@ -234,6 +256,20 @@ fn context(plan: &RunPlan, ending: &str, place: usize, mode: &str) -> Value {
         }
     }
     Value::Object(context)
+}
+
+/// Why nothing of what the case is about can be seen on a backend that declares it.
+fn untestable(needs: &Requires, has: &Value) -> Option<String> {
+    let models = has["models"].as_array().filter(|_| needs.task_types.contains("model"))?;
+    let is_ours = |model: &Value| MODELS.iter().any(|ours| model["model_id"] == ours.id);
+    let lists_task =
+        |types: &Value| types.as_array().is_some_and(|types| types.iter().any(|word| word == "model"));
+    (lists_task(&has["supported_task_types"]) && !models.iter().any(is_ours)).then(|| {
+        String::from(
+            "its descriptor declares model tasks, and its `models` are not the suite's: let it use the suite's model, \
+             which `hello` names to a command and `--model-listen` to you",
+        )
+    })
 }
 
 /// Something that a case needs and a backend does not declare.
