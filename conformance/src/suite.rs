@@ -235,8 +235,19 @@ mod tests {
         assert!(suite.cases().len() > 0);
     }
 
+    /// With `KORA_BLESS` the set is written anew, which is for the time before a version of the suite is released:
+    /// afterwards a case that was wrong gets another id, and a new one waits for the contract's next version.
     #[test]
     fn nothing_of_the_frozen_set_was_changed() {
+        if std::env::var_os("KORA_BLESS").is_some() {
+            let suite = Suite::embedded().unwrap_or_else(|error| unreachable!("{error}"));
+            let set: BTreeMap<&str, &str> =
+                suite.cases().map(|case| (case.id.as_str(), case.digest.as_str())).collect();
+            let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("sets/1.0.json");
+            let text = serde_json::to_string_pretty(&set).unwrap_or_default() + "\n";
+            assert!(std::fs::write(path, text).is_ok(), "the set cannot be written");
+            return;
+        }
         let suite = Suite::embedded().unwrap_or_else(|error| unreachable!("{error}"));
         assert_eq!(suite.frozen_differences().unwrap_or_default(), Vec::<String>::new());
     }
