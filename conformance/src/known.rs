@@ -14,6 +14,21 @@ use crate::verdict::Verdict;
 const MAX_ENTRIES: usize = 1000;
 
 /// A file of known failures, read.
+///
+/// ```
+/// let known = conformance::KnownFailures::parse(
+///     r#"
+///     [[known]]
+///     case = "C7.3-two-retries"
+///     reason = "the attempt that was cut off is not counted"
+///     issue = "https://tracker.example/backend/7"
+///     expires = 2026-12-31
+///     ## How the failure begins, so that another one of the same case is told apart. Optional.
+///     message = "C7.3 at /seen/count"
+///     "#,
+/// );
+/// assert_eq!(known.map(|known| known.entries().len()), Ok(1));
+/// ```
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct KnownFailures {
     // Invariant: each case at most once.

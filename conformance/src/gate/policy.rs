@@ -9,6 +9,34 @@ use crate::day::Day;
 use crate::registry::Profile;
 
 /// What has to hold.
+///
+/// ```
+/// let policy = conformance::Policy::parse(
+///     r#"
+///     ## A report of each, or of one that covers it: `local` and `krako` cover `core`.
+///     profiles = ["core", "local"]
+///     ## A ratchet: lower it as they are mended. Without it none is accepted.
+///     known_failures.at_most = 2
+///
+///     ## Costs, as the suite itself counted them.
+///     [guards]
+///     max_model_invocations = 900
+///     max_retry_amplification = 1.5
+///     min_deterministic_share = 0.4
+///     case."C7.3-two-retries" = 3
+///     ## Against a baseline: 5 % more calls are too many.
+///     growth.model_invocations = 0.05
+///
+///     ## Lifts one block, by the name that the gate gave it, and stays in every decision to be seen.
+///     [[override]]
+///     block = "guards.max_retry_amplification"
+///     reviewer = "R. Viewer"
+///     reason = "the new model asks back once; the prompt is being rewritten"
+///     expires = 2026-12-31
+///     "#,
+/// );
+/// assert!(policy.is_ok(), "{policy:?}");
+/// ```
 #[derive(Clone, Debug, Default, PartialEq)]
 #[expect(clippy::exhaustive_structs, reason = "the members of the file format")]
 pub struct Policy {
