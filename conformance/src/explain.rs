@@ -13,7 +13,7 @@ use crate::registry::Registry;
 use crate::report::plain;
 use crate::report::terminal::FAINT;
 
-pub use self::mutant::{Fails, MutantError, MutantInfo};
+pub use self::mutant::MutantInfo;
 
 /// Ids that an answer lists before it only counts.
 const LISTED: usize = 12;

@@ -36,7 +36,7 @@ pub use crate::case_info::{CaseBody, CaseInfo};
 pub use crate::day::{Day, NotADay};
 pub use crate::diff::{Change, ChangeKind, Diff, MeasureChange, Side, diff};
 pub use crate::doctor::{Check, Health, doctor};
-pub use crate::explain::{Fails, MutantError, MutantInfo, Unexplained, explain};
+pub use crate::explain::{MutantInfo, Unexplained, explain};
 pub use crate::gate::{Block, Decision, GateResult, Growth, Guards, Override, Policy, PolicyError, gate};
 pub use crate::harness::harness;
 pub use crate::known::{KnownFailure, KnownFailures, KnownFault};

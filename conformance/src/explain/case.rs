@@ -45,7 +45,7 @@ pub(super) fn explained(case: &CaseInfo, registry: &Registry, mutants: &[MutantI
     }
     rows.add_line("look at", text(&case.likely_cause));
     rows.add_line("run it", format!("kora-backend conformance run --only {} …", name(&case.id)));
-    let killing: Vec<&MutantInfo> = mutants.iter().filter(|mutant| mutant.is_failed_by(&case.id)).collect();
+    let killing = MutantInfo::caught_by(&case.id, mutants);
     rows.add("kills", killing.iter().take(LISTED).map(|mutant| mutant.told()));
     if killing.len() > LISTED {
         rows.add_line("", format!("and {} more", killing.len() - LISTED));

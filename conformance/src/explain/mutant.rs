@@ -1,76 +1,33 @@
 //! A backend with one defect, as far as explanations need it: the story, and who catches it.
 
-use serde::Deserialize;
-use serde_json::Value;
-use thiserror::Error;
-
 use crate::report::plain;
 
-/// A mutant: `conformance/mutants/NAME.json`.
+/// A mutant, as `conformance/mutants` has it on record.
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[expect(clippy::exhaustive_structs, reason = "whoever holds the mutants fills all of it")]
 pub struct MutantInfo {
-    /// The file's name without `.json`.
+    /// What it is called.
     pub name: String,
     /// The clause that it breaks.
     pub clause: String,
     /// What is wrong with it, for people.
     pub story: String,
-    /// The cases that catch it.
-    pub fails: Fails,
-}
-
-/// The cases that catch a mutant.
-#[derive(Clone, Debug, Eq, PartialEq)]
-#[expect(clippy::exhaustive_enums, reason = "a list, or all")]
-pub enum Fails {
-    /// All of them: it does not even run.
-    Every,
-    /// These.
-    Cases(Vec<String>),
-}
-
-/// A file that tells of no mutant.
-#[derive(Clone, Debug, Eq, Error, PartialEq)]
-#[error("mutant `{name}`: {fault}")]
-pub struct MutantError {
-    name: String,
-    fault: String,
-}
-
-#[derive(Deserialize)]
-struct File {
-    clause: String,
-    story: String,
-    fails: Value,
+    /// The cases that catch it. `None`: so many that none of them is about it.
+    pub caught_by: Option<Vec<String>>,
 }
 
 impl MutantInfo {
-    /// Reads `conformance/mutants/NAME.json`.
-    ///
-    /// # Errors
-    ///
-    /// [`MutantError`] if it is not of that form.
-    pub fn parse(name: &str, json: &str) -> Result<Self, MutantError> {
-        let broken = |fault: String| MutantError { name: name.to_owned(), fault };
-        let file: File = serde_json::from_str(json).map_err(|error| broken(error.to_string()))?;
-        let fails = match file.fails {
-            Value::String(all) if all == "*" => Fails::Every,
-            list @ Value::Array(_) => {
-                Fails::Cases(serde_json::from_value(list).map_err(|error| broken(error.to_string()))?)
-            }
-            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Object(_) => {
-                return Err(broken(String::from("`fails` is a list of cases, or \"*\"")));
-            }
-        };
-        Ok(Self { name: name.to_owned(), clause: file.clause, story: file.story, fails })
-    }
-
-    pub(super) fn is_failed_by(&self, case: &str) -> bool {
-        match &self.fails {
-            Fails::Every => true,
-            Fails::Cases(cases) => cases.iter().any(|id| id == case),
-        }
+    /// Those of `mutants` that `case` catches, the most particular first: those that the fewest cases catch.
+    pub(super) fn caught_by<'m>(case: &str, mutants: &'m [Self]) -> Vec<&'m Self> {
+        let mut caught: Vec<(usize, &Self)> = mutants
+            .iter()
+            .filter_map(|mutant| {
+                let cases = mutant.caught_by.as_ref()?;
+                cases.iter().any(|id| id == case).then_some((cases.len(), mutant))
+            })
+            .collect();
+        caught.sort_by_key(|(cases, mutant)| (*cases, &mutant.name));
+        caught.into_iter().map(|(_, mutant)| mutant).collect()
     }
 
     pub(super) fn told(&self) -> String {
@@ -83,18 +40,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_mutant_is_caught_by_some_or_by_all() {
-        let parse = |fails: &str| {
-            MutantInfo::parse(
-                "m",
-                &format!(r#"{{"clause":"C7.3","defect":"m","story":"s","fails":{fails}}}"#),
-            )
+    fn the_most_particular_mutants_come_first_and_the_dead_ones_say_nothing() {
+        let mutant = |name: &str, cases: Option<&[&str]>| MutantInfo {
+            name: name.to_owned(),
+            clause: String::from("C7.3"),
+            story: String::from("s"),
+            caught_by: cases.map(|cases| cases.iter().map(|case| (*case).to_owned()).collect()),
         };
-        assert!(parse("\"*\"").unwrap().is_failed_by("x"));
-        assert!(parse("[\"x\"]").unwrap().is_failed_by("x"));
-        assert!(!parse("[\"x\"]").unwrap().is_failed_by("y"));
-        for fails in ["\"x\"", "[1]", "{}"] {
-            assert!(parse(fails).is_err(), "{fails}");
-        }
+        let mutants = [
+            mutant("wide", Some(&["x", "y", "z"])),
+            mutant("dead", None),
+            mutant("narrow", Some(&["x"])),
+            mutant("other", Some(&["y"])),
+        ];
+        let caught: Vec<&str> =
+            MutantInfo::caught_by("x", &mutants).iter().map(|mutant| mutant.name.as_str()).collect();
+        assert_eq!(caught, ["narrow", "wide"]);
     }
 }

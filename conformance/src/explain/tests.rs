@@ -4,8 +4,12 @@ use super::*;
 use crate::suite::Suite;
 
 fn explained(asked: &str) -> Result<String, String> {
-    let mutant = r#"{"clause":"C7.3","defect":"x","story":"asks once too often","fails":"*"}"#;
-    let mutants = [MutantInfo::parse("retries-once-too-often", mutant).unwrap()];
+    let mutants = [MutantInfo {
+        name: String::from("retries-once-too-often"),
+        clause: String::from("C7.3"),
+        story: String::from("asks once too often"),
+        caught_by: Some(vec![String::from("C7.3-two-retries")]),
+    }];
     let cases = CaseInfo::all(&Suite::embedded().unwrap());
     explain(asked, Registry::load(), &cases, &mutants)
         .map(|text| text.replace('\u{1b}', "␛"))
@@ -23,6 +27,12 @@ fn a_clause_is_told_with_its_section_and_its_cases() {
             assert!(text.contains(told), "{spelling}: {told}: {text}");
         }
     }
+}
+
+#[test]
+fn a_case_is_told_with_the_mutants_that_it_catches() {
+    assert!(explained("two-retries").unwrap().contains("kills"));
+    assert!(!explained("C7.3-no-retries").unwrap().contains("kills"));
 }
 
 #[test]
