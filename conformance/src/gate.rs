@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use serde::Serialize;
 
 use crate::day::Day;
-use crate::report::{Report, plain};
+use crate::report::{Known, Report, plain};
 use crate::verdict::{Conformance, Verdict};
 use crate::verify::VerifiedReport;
 
@@ -90,7 +90,7 @@ pub fn gate(
     let mut known = Vec::new();
     profiles(reports, policy, &mut blocks);
     for report in reports {
-        of_report(report.report(), &mut blocks, &mut known);
+        of_report(report.report(), today, &mut blocks, &mut known);
         guards::check(report.report(), policy, baseline.map(VerifiedReport::report), &mut blocks);
     }
     known.sort();
@@ -132,7 +132,7 @@ fn profiles(reports: &[&VerifiedReport], policy: &Policy, blocks: &mut Blocks) {
 }
 
 /// Cases that failed, or of which nobody knows.
-fn of_report(report: &Report, blocks: &mut Blocks, known: &mut Vec<String>) {
+fn of_report(report: &Report, today: Day, blocks: &mut Blocks, known: &mut Vec<String>) {
     let before = blocks.found.len();
     if let Some(only) = &report.only {
         let only = plain::line(only, plain::NAME);
@@ -140,10 +140,17 @@ fn of_report(report: &Report, blocks: &mut Blocks, known: &mut Vec<String>) {
     }
     let mut excused = false;
     for case in &report.cases {
-        if let Some(entry) = case.known.as_ref().filter(|entry| entry.stale) {
-            let reason = plain::line(&entry.reason, plain::TEXT);
-            blocks
-                .add(format!("known.{}", case.id), format!("a stale entry of the known failures: {reason}"));
+        // A report may be older than the decision: an excuse that held when it was made can be over by now.
+        let holds =
+            |entry: &&Known| !entry.stale && entry.expires.parse::<Day>().is_ok_and(|last| today <= last);
+        let excuse = case.known.as_ref().filter(holds);
+        if let (Some(entry), None) = (&case.known, excuse) {
+            let (reason, expires) =
+                (plain::line(&entry.reason, plain::TEXT), plain::line(&entry.expires, plain::NAME));
+            blocks.add(
+                format!("known.{}", case.id),
+                format!("a stale entry of the known failures, until {expires}: {reason}"),
+            );
         }
         if !case.scored {
             continue;
@@ -151,7 +158,7 @@ fn of_report(report: &Report, blocks: &mut Blocks, known: &mut Vec<String>) {
         let what = || case.what_is_wrong();
         match case.verdict {
             Verdict::Pass | Verdict::NotApplicable => {}
-            Verdict::Fail | Verdict::Untestable if case.known.as_ref().is_some_and(|entry| !entry.stale) => {
+            Verdict::Fail | Verdict::Untestable if excuse.is_some() => {
                 excused = true;
                 known.push(case.id.clone());
             }

@@ -74,6 +74,9 @@ fn known_failures_pass_as_far_as_the_policy_allows_them() {
     let allowed = format!("{CORE}known_failures.at_most = 1\n");
     check(&[&failing(Some(false))], &allowed, Decision::Open, &[]);
     check(&[&failing(Some(false))], CORE, Decision::Blocked, &["known_failures.at_most"]);
+    let policy = Policy::parse(&allowed).unwrap();
+    let late = gate(&[&failing(Some(false))], &policy, None, "2026-07-01".parse().unwrap());
+    assert_eq!((late.decision, late.known), (Decision::Blocked, Vec::new()));
     let stale = ["known.C7.3-always-bad", "case.C7.3-always-bad"];
     check(&[&failing(Some(true))], &allowed, Decision::Blocked, &stale);
 }
