@@ -44,8 +44,12 @@ impl Report {
 
     /// Who was judged: name and version.
     pub(crate) fn who(&self) -> String {
-        let name = plain::line(&self.subject.name, plain::NAME);
-        format!("{name} {}", plain::line(&self.subject.version, plain::NAME))
+        let name = match self.subject.name.trim() {
+            "" => "a backend that gave no name",
+            name => name,
+        };
+        let version = plain::line(&self.subject.version, plain::NAME);
+        format!("{} {version}", plain::line(name, plain::NAME)).trim_end().to_owned()
     }
 
     /// As what, by whom, and from which seed.
@@ -65,10 +69,18 @@ impl Report {
 }
 
 impl CaseReport {
-    /// The findings that are shown, and how many are not.
-    pub(crate) fn shown_findings(&self) -> (&[Finding], usize) {
-        let shown = &self.findings[..self.findings.len().min(FINDINGS)];
-        (shown, self.findings.len() - shown.len())
+    /// The findings that are shown, each once, and how many are not.
+    pub(crate) fn shown_findings(&self) -> (Vec<&Finding>, usize) {
+        let mut shown: Vec<&Finding> = Vec::new();
+        for (looked_at, finding) in self.findings.iter().enumerate() {
+            if shown.len() == FINDINGS {
+                return (shown, self.findings.len() - looked_at);
+            }
+            if !shown.contains(&finding) {
+                shown.push(finding);
+            }
+        }
+        (shown, 0)
     }
 
     /// The moments that are shown, and how many are not. Of a long timeline those where claim and sight differ.
@@ -229,6 +241,25 @@ mod tests {
         assert_eq!(finding.summary(), "C7.3 at /seen/count/ask: expected at most 3, got 4");
         let whole = Finding { at: String::new(), got: json!("a\nb"), ..finding.clone() };
         assert_eq!(whole.summary(), "C7.3 at the whole: expected at most 3, got \"a\\nb\"");
+    }
+
+    #[test]
+    fn the_same_finding_is_shown_once() {
+        let mut case = sample::report().red()[1].clone();
+        assert!(!case.findings.is_empty());
+        case.findings = vec![case.findings[0].clone(); 3];
+        assert_eq!(case.shown_findings().0.len(), 1);
+        case.findings = (0..30).map(|run| Finding { run, ..case.findings[0].clone() }).collect();
+        let (shown, left_out) = case.shown_findings();
+        assert_eq!((shown.len(), left_out), (FINDINGS, 30 - FINDINGS));
+    }
+
+    #[test]
+    fn who_gave_no_name_is_called_so() {
+        let mut report = sample::report();
+        report.subject.name.clear();
+        report.subject.version.clear();
+        assert_eq!(report.who(), "a backend that gave no name");
     }
 
     #[test]
