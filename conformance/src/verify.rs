@@ -202,6 +202,7 @@ fn consistent(report: &Report, faults: &mut Vec<Fault>) {
 
 #[cfg(test)]
 mod tests {
+    use proptest::strategy::Strategy as _;
     use serde_json::json;
 
     use super::*;
@@ -329,5 +330,45 @@ mod tests {
         report.only = Some("C7".into());
         report.seal();
         assert!(of(&report).iter().any(|fault| fault.contains("says conformant")));
+    }
+
+    /// Every place of a document, as pointers.
+    fn places(value: &Value, at: &str, found: &mut Vec<String>) {
+        found.push(at.to_owned());
+        if let Value::Object(members) = value {
+            for (name, member) in members {
+                places(member, &format!("{at}/{}", name.replace('~', "~0").replace('/', "~1")), found);
+            }
+        } else if let Value::Array(members) = value {
+            for (place, member) in members.iter().enumerate() {
+                places(member, &format!("{at}/{place}"), found);
+            }
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn no_change_goes_unseen_wherever_it_is(
+            place in proptest::prelude::any::<proptest::sample::Index>(),
+            other in proptest::prelude::prop_oneof![
+                proptest::strategy::Just(Value::Null),
+                proptest::prelude::any::<bool>().prop_map(Value::from),
+                proptest::prelude::any::<u32>().prop_map(Value::from),
+                ".{0,12}".prop_map(Value::from),
+                proptest::strategy::Just(json!([])),
+                proptest::strategy::Just(json!({})),
+            ],
+        ) {
+            let mut report = serde_json::to_value(sample::report()).unwrap();
+            let mut all = Vec::new();
+            places(&report, "", &mut all);
+            let place = place.get(&all);
+            let there = report.pointer_mut(place).unwrap();
+            let same = *there == other;
+            *there = other;
+            let found = faults(&serde_json::to_vec(&report).unwrap());
+            let free = place.starts_with("/provenance/");
+            proptest::prop_assert!(same || free || !found.is_empty(), "{}", place);
+        }
     }
 }
