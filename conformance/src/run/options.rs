@@ -56,7 +56,7 @@ impl Default for RunOptions<'_> {
             graphs: 32,
             jobs: 2,
             answer_deadline: Duration::from_secs(20),
-            watchdog: Duration::from_secs(60),
+            watchdog: Duration::from_secs(180),
             model: None,
             repeat: String::from("kora-backend conformance run"),
             command: String::new(),

@@ -37,6 +37,11 @@ pub(super) const STEPS: &[Step] = &[
     Step { name: "clippy", says: "no warnings, in any target", run: clippy },
     Step { name: "docs", says: "rustdoc has no warnings, private items included", run: docs },
     Step { name: "deny", says: "licences, sources and banned crates", run: deny },
+    Step {
+        name: "adapters",
+        says: "the TypeScript backend compiles, to be judged by the tests",
+        run: adapters,
+    },
     Step { name: "doctest", says: "examples in the docs", run: doctest },
     Step { name: "test", says: "unit and integration tests", run: test },
 ];
@@ -89,6 +94,26 @@ fn deny(root: &Path, _: &mut Tally) -> anyhow::Result<Outcome> {
     )
 }
 
+/// What the tests then judge by the contract.
+fn adapters(root: &Path, _: &mut Tally) -> anyhow::Result<Outcome> {
+    let folder = root.join("conformance/adapters/typescript");
+    let npm = |arguments: &[&str]| {
+        let mut command = Command::new("npm");
+        command.args(arguments).current_dir(&folder);
+        command
+    };
+    if !npm(&["--version"])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status()
+        .is_ok_and(|status| status.success())
+    {
+        return Ok(missing("npm", "Node.js 20.3 or later, from nodejs.org"));
+    }
+    passes(&mut npm(&["ci", "--no-audit", "--no-fund"]))?;
+    passes(&mut npm(&["run", "--silent", "build"]))
+}
+
 fn doctest(root: &Path, tally: &mut Tally) -> anyhow::Result<Outcome> {
     counts(
         cargo().args(["test", "--workspace", "--locked", "--doc", "--no-fail-fast"]).current_dir(root),
@@ -122,8 +147,8 @@ fn missing(tool: &str, install: &str) -> Outcome {
 }
 
 fn passes(command: &mut Command) -> anyhow::Result<Outcome> {
-    let status = command.stdin(Stdio::null()).status().context("cannot start cargo")?;
-    anyhow::ensure!(status.success(), "cargo ended with {status}");
+    let status = command.stdin(Stdio::null()).status().context("cannot start it")?;
+    anyhow::ensure!(status.success(), "it ended with {status}");
     Ok(Outcome::Passed)
 }
 
