@@ -4,7 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use backend_api::UnmetCapability;
-use kora_ir::{CheckedGraph, Task, TaskIndex, Work, write_canonical};
+use kora_ir::{CheckedGraph, ModelCall, OperationUse, Task, TaskIndex, Work};
 use models::Route;
 use operations::PreparedOperation;
 use rustc_hash::FxHashMap;
@@ -15,12 +15,13 @@ use crate::LocalConfig;
 /// For each task of one graph, who does it.
 #[derive(Debug)]
 pub(crate) struct Plan {
-    // Invariant: one for each task, in canonical order.
-    doers: Box<[Doer]>,
+    // Invariant: one for each task, in canonical order, each a place in `doers`.
+    doer_of: Box<[u32]>,
+    doers: Vec<Doer>,
 }
 
 /// A deterministic or aggregation task never holds a model here (I4).
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 enum Doer {
     Operation(Arc<dyn PreparedOperation>),
     Model(Arc<Route>),
@@ -29,57 +30,87 @@ enum Doer {
 impl Plan {
     /// Finds everything that the graph needs, or says all that is missing.
     pub(crate) fn new(graph: &CheckedGraph, config: &LocalConfig) -> Result<Self, Vec<UnmetCapability>> {
-        // Most tasks of a large graph do the same with other inputs: that is prepared once.
-        let mut prepared: FxHashMap<Box<[u8]>, Result<Doer, String>> = FxHashMap::default();
-        let mut key = Vec::new();
+        let mut plan =
+            Planning { graph, config, doers: Vec::new(), shared: FxHashMap::default(), last: None };
         let mut unmet = Vec::new();
-        let mut doers = Vec::with_capacity(graph.tasks().len());
+        let mut doer_of = Vec::with_capacity(graph.tasks().len());
         for task in graph.tasks() {
             let doer = match &task.work {
-                Work::Operation(operation) => {
-                    let args = operation.args.document(graph);
-                    key.clear();
-                    key.extend_from_slice(operation.operation.as_bytes());
-                    // No name holds a line break, so no name and arguments read like others.
-                    key.push(b'\n');
-                    write_canonical(&args, &mut key);
-                    let doer = match prepared.get(&key[..]) {
-                        Some(doer) => doer.clone(),
-                        None => {
-                            let doer = prepare(config, &operation.operation, &args);
-                            prepared.insert(key.as_slice().into(), doer.clone());
-                            doer
-                        }
-                    };
-                    doer.map_err(|error| beyond(task, "operations", &operation.operation, error))
-                }
-                Work::Model(call) => config
-                    .models
-                    .route(&call.model, task.privacy)
-                    .map_err(|error| beyond(task, "models", &call.model, error.to_string()))
-                    .and_then(|route| fits_window(task, route))
-                    .map(|route| Doer::Model(Arc::new(route))),
+                Work::Operation(operation) => plan.operation(task, operation),
+                Work::Model(call) => plan.model(task, call),
             };
             match doer {
-                Ok(doer) => doers.push(doer),
+                Ok(doer) => doer_of.push(doer),
                 Err(missing) => unmet.push(missing),
             }
         }
-        if unmet.is_empty() { Ok(Self { doers: doers.into() }) } else { Err(unmet) }
+        if unmet.is_empty() { Ok(Self { doer_of: doer_of.into(), doers: plan.doers }) } else { Err(unmet) }
     }
 
-    pub(crate) fn operation(&self, task: TaskIndex) -> Option<Arc<dyn PreparedOperation>> {
-        match &self.doers[task.as_usize()] {
-            Doer::Operation(operation) => Some(Arc::clone(operation)),
+    pub(crate) fn operation(&self, task: TaskIndex) -> Option<&dyn PreparedOperation> {
+        match self.doer(task) {
+            Doer::Operation(operation) => Some(&**operation),
             Doer::Model(_) => None,
         }
     }
 
     pub(crate) fn route(&self, task: TaskIndex) -> Option<Arc<Route>> {
-        match &self.doers[task.as_usize()] {
+        match self.doer(task) {
             Doer::Model(route) => Some(Arc::clone(route)),
             Doer::Operation(_) => None,
         }
+    }
+
+    fn doer(&self, task: TaskIndex) -> &Doer {
+        &self.doers[self.doer_of[task.as_usize()] as usize]
+    }
+}
+
+/// A plan in the making.
+struct Planning<'g> {
+    graph: &'g CheckedGraph,
+    config: &'g LocalConfig,
+    doers: Vec<Doer>,
+    /// What many tasks of the graph do is prepared once: the graph keeps it once as well, so its address tells.
+    shared: FxHashMap<*const OperationUse, Result<u32, String>>,
+    last: Option<(*const OperationUse, u32)>,
+}
+
+impl Planning<'_> {
+    fn operation(&mut self, task: &Task, operation: &Arc<OperationUse>) -> Result<u32, UnmetCapability> {
+        let address = Arc::as_ptr(operation);
+        match self.last {
+            Some((last, doer)) if last == address => return Ok(doer),
+            Some(_) | None => {}
+        }
+        let doer = match self.shared.get(&address) {
+            Some(doer) => doer.clone(),
+            None => {
+                let args = operation.args.document(self.graph);
+                let doer = prepare(self.config, &operation.operation, &args).map(|doer| self.add(doer));
+                // What refers to other tasks is not shared.
+                if operation.args.as_fixed().is_some() {
+                    self.shared.insert(address, doer.clone());
+                }
+                doer
+            }
+        };
+        let doer = doer.map_err(|error| beyond(task, "operations", &operation.operation, error))?;
+        self.last = Some((address, doer));
+        Ok(doer)
+    }
+
+    fn model(&mut self, task: &Task, call: &ModelCall) -> Result<u32, UnmetCapability> {
+        let route = self.config.models.route(&call.model, task.privacy);
+        let route = route.map_err(|error| beyond(task, "models", &call.model, error.to_string()))?;
+        let route = fits_window(task, route)?;
+        Ok(self.add(Doer::Model(Arc::new(route))))
+    }
+
+    fn add(&mut self, doer: Doer) -> u32 {
+        self.doers.push(doer);
+        // There are no more doers than tasks, and those are counted by `u32`.
+        u32::try_from(self.doers.len() - 1).unwrap_or(u32::MAX)
     }
 }
 

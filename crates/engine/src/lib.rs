@@ -14,6 +14,7 @@ mod verdict;
 
 mod state;
 
+mod progress;
 mod run;
 
 mod outcome;

@@ -23,7 +23,11 @@ pub struct RunOutcome {
 }
 
 impl RunOutcome {
-    pub(crate) fn new(graph: CheckedGraph, tasks: Vec<TaskState>, telemetry_bundle: TelemetryBundle) -> Self {
+    pub(crate) fn new(
+        graph: &CheckedGraph,
+        tasks: Vec<TaskState>,
+        telemetry_bundle: TelemetryBundle,
+    ) -> Self {
         let final_output = match tasks[graph.root().as_usize()].resolution {
             Resolution::By(by) => tasks[by.as_usize()].output.clone(),
             Resolution::Open | Resolution::Failed => None,

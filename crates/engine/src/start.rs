@@ -1,9 +1,6 @@
 //! What the engine tells a driver to start.
 
-use std::sync::Arc;
-
-use kora_ir::{Message, TaskIndex};
-use serde_json::Value;
+use kora_ir::{Filled, Message, TaskIndex};
 
 /// One attempt that may start now, and what it may spend.
 #[non_exhaustive]
@@ -28,9 +25,9 @@ pub enum StartWork {
     /// Run the task's operation.
     Operation {
         /// The task's input.
-        input: Arc<Value>,
+        input: Filled,
         /// The operation's arguments.
-        args: Arc<Value>,
+        args: Filled,
     },
     /// Ask the task's model.
     Model {

@@ -1,7 +1,6 @@
 //! Canonical JSON (RFC 8785): one text for equal values, so that a digest speaks of the value.
 
 use std::cmp::Ordering;
-use std::io::Write as _;
 
 use serde_json::{Map, Number, Value};
 
@@ -47,7 +46,8 @@ fn write_number(number: &Number, out: &mut Vec<u8>) {
     if number.is_f64() {
         write_float(number.as_f64().unwrap_or_default(), out);
     } else {
-        let _ = write!(out, "{number}");
+        // A `Vec` never fails to write.
+        let _ = serde_json::to_writer(out, number);
     }
 }
 
@@ -62,10 +62,19 @@ pub(crate) fn by_utf16(a: &str, b: &str) -> Ordering {
 }
 
 fn write_object(fields: &Map<String, Value>, out: &mut Vec<u8>) {
-    let mut sorted: Vec<(&String, &Value)> = fields.iter().collect();
-    sorted.sort_unstable_by(|(a, _), (b, _)| by_utf16(a, b));
+    // Most objects are small, or written in order: sorting a list of them would cost more than the rest.
+    if fields.keys().is_sorted_by(|a, b| by_utf16(a, b).is_lt()) {
+        write_fields(fields.iter(), out);
+    } else {
+        let mut sorted: Vec<(&String, &Value)> = fields.iter().collect();
+        sorted.sort_unstable_by(|(a, _), (b, _)| by_utf16(a, b));
+        write_fields(sorted.into_iter(), out);
+    }
+}
+
+fn write_fields<'v>(fields: impl Iterator<Item = (&'v String, &'v Value)>, out: &mut Vec<u8>) {
     out.push(b'{');
-    for (index, (name, value)) in sorted.into_iter().enumerate() {
+    for (index, (name, value)) in fields.enumerate() {
         if index > 0 {
             out.push(b',');
         }

@@ -1,15 +1,17 @@
 //! The rules between the parts of a graph: every violation at once, or a graph in canonical order.
 
 mod edges;
+mod sure;
 mod tasks;
 
 use std::collections::{HashMap, HashSet};
+use std::ops::Range;
 
 use crate::graph::Parts;
 use crate::order::{OrderInput, canonical_order};
 use crate::read::{GraphDraft, ReferenceDraft, TaskDraft};
 use crate::report::{At, Report};
-use crate::{Limits, TaskIndex, ViolationCode, suggest};
+use crate::{Limits, TaskId, TaskIndex, ViolationCode, suggest};
 
 /// No task: an id that was reported, or one that no task has.
 const NOBODY: u32 = u32::MAX;
@@ -52,7 +54,9 @@ pub(crate) fn check(
     checker.tasks();
     let edges = checker.escalations(root);
     let order = checker.order(&edges.arrows);
-    let Checker { dependencies, referenced, .. } = checker;
+    // What is not taken out is done, and makes room.
+    let (dependencies, referenced) = (checker.dependencies, checker.referenced);
+    drop(checker.by_id);
     let (root, order) = root.zip(order).filter(|_| report.is_clean())?;
     build(draft, root, &order, &dependencies, &referenced, &edges, limits)
 }
@@ -100,7 +104,7 @@ impl<'d> Checker<'d, '_, '_> {
         self.referenced.reserve(self.references.len());
         for (place, task) in (0_u32..).zip(&draft.tasks) {
             let mut unknown = HashSet::new();
-            for (nth, id) in draft.dependencies[task.dependencies.clone()].iter().enumerate() {
+            for (nth, id) in draft.dependencies[range(&task.dependencies)].iter().enumerate() {
                 let found = self.by_id.get(&**id).copied().unwrap_or(NOBODY);
                 self.dependencies.push(found);
                 let at = || At::Pointer(format!("/tasks/{place}/dependencies/{nth}"));
@@ -122,7 +126,7 @@ impl<'d> Checker<'d, '_, '_> {
                     declared_by[found as usize] = place;
                 }
             }
-            for reference in &self.references[task.references.clone()] {
+            for reference in &self.references[range(&task.references)] {
                 let found = self.by_id.get(&*reference.from).copied().unwrap_or(NOBODY);
                 self.referenced.push(found);
                 // What is declared and no task was reported as a dependency.
@@ -132,7 +136,7 @@ impl<'d> Checker<'d, '_, '_> {
                 };
                 if undeclared {
                     let from = &reference.from;
-                    let declared = draft.dependencies[task.dependencies.clone()].iter().map(|id| &**id);
+                    let declared = draft.dependencies[range(&task.dependencies)].iter().map(|id| &**id);
                     let help = if found == place {
                         String::from("a task cannot see its own output")
                     } else if found != NOBODY {
@@ -167,7 +171,7 @@ impl<'d> Checker<'d, '_, '_> {
         for task in &draft.tasks {
             starts.push(known.len());
             known.extend(
-                self.dependencies[task.dependencies.clone()].iter().copied().filter(|&found| found != NOBODY),
+                self.dependencies[range(&task.dependencies)].iter().copied().filter(|&found| found != NOBODY),
             );
         }
         starts.push(known.len());
@@ -215,6 +219,11 @@ impl<'d> Checker<'d, '_, '_> {
     }
 }
 
+/// Of a list that the document makes, which is shorter than 2^32.
+fn range(range: &Range<u32>) -> Range<usize> {
+    range.start as usize..range.end as usize
+}
+
 /// Puts checked parts together, in canonical order.
 fn build(
     draft: GraphDraft<'_>,
@@ -234,21 +243,24 @@ fn build(
     for &(source, target) in &edges.arrows {
         resolves[target as usize] = Some(rank_of(source));
     }
+    let id_at = |&place: &u32| draft.tasks[place as usize].id.as_deref().unwrap_or_default();
+    let ids: Vec<TaskId> = TaskId::all(order.iter().map(id_at)).collect();
     let mut drafts: Vec<Option<TaskDraft<'_>>> = draft.tasks.into_iter().map(Some).collect();
     let mut tasks = Vec::with_capacity(order.len());
-    for &place in order {
+    for (&place, id) in order.iter().zip(ids) {
         let task = drafts[place as usize].take()?;
         let finish = tasks::Finish {
             rank_of: &rank_of,
-            dependencies: &dependencies[task.dependencies.clone()],
+            dependencies: &dependencies[range(&task.dependencies)],
             referenced,
             resolves: resolves.get(place as usize).copied().flatten(),
             default_budget: draft.default_budget,
             limits,
             targets: edges.targets_of(place),
         };
-        tasks.push(finish.task(task)?);
+        tasks.push(finish.task(id, task)?);
     }
+    sure::prove(&mut tasks);
     Some(Parts {
         graph_id: draft.graph_id?.into_owned(),
         root: rank_of(root),

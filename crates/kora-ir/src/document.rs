@@ -50,10 +50,10 @@ impl CheckedGraph {
         put_text(&mut routing, "preferred_backend", task.routing.preferred_backend.as_deref());
         put("routing", Value::Object(routing));
         put("constraints", json!({"privacy": privacy(task.privacy)}));
-        let mut metadata = Map::new();
-        put_text(&mut metadata, "created_at", task.metadata.created_at.as_deref());
-        put_text(&mut metadata, "trace_id", task.metadata.trace_id.as_deref());
-        if !metadata.is_empty() {
+        if let Some(notes) = &task.metadata {
+            let mut metadata = Map::new();
+            put_text(&mut metadata, "created_at", notes.created_at.as_deref());
+            put_text(&mut metadata, "trace_id", notes.trace_id.as_deref());
             put("metadata", Value::Object(metadata));
         }
         if let Some(skip_when) = &task.skip_when {
@@ -74,7 +74,8 @@ impl CheckedGraph {
             Work::Operation(operation) => {
                 json!({"operation": &*operation.operation, "args": self.template(&operation.args)})
             }
-            Work::Model(ModelCall { model, messages, parameters }) => {
+            Work::Model(call) => {
+                let ModelCall { model, messages, parameters } = &**call;
                 let messages: Vec<Value> = messages
                     .iter()
                     .map(|message| json!({"role": message.role, "content": message.content.source()}))

@@ -1,6 +1,8 @@
 //! Names of things: a task's id as KORA wrote it, its index as the engine counts it, a graph's digest.
 
+use std::cmp::Ordering;
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use serde::Serialize;
@@ -8,25 +10,77 @@ use serde::Serialize;
 /// A task's id, as written in the graph and unique in it.
 ///
 /// Made only by reading a graph, so it is within [`Limits::max_id_bytes`](crate::Limits::max_id_bytes) and of the
-/// allowed characters.
-#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
-#[serde(transparent)]
-pub struct TaskId(Arc<str>);
+/// allowed characters. A graph keeps all its ids in one text, of which each is a part: a million of them are one
+/// allocation, and passing one on counts on one place.
+#[derive(Clone)]
+pub struct TaskId {
+    all: Arc<str>,
+    start: u32,
+    len: u32,
+}
 
 impl TaskId {
-    pub(crate) fn new(text: &str) -> Self {
-        Self(text.into())
+    /// The ids of a graph, in the order given.
+    pub(crate) fn all<'i>(ids: impl Iterator<Item = &'i str> + Clone) -> impl Iterator<Item = Self> {
+        let all: Arc<str> = ids.clone().collect::<String>().into();
+        let lengths: Vec<u32> = ids.map(|id| u32::try_from(id.len()).unwrap_or(u32::MAX)).collect();
+        let mut start = 0;
+        // A document has at most 2^32 - 1 bytes, and these are fewer.
+        lengths.into_iter().map(move |len| {
+            let id = Self { all: Arc::clone(&all), start, len };
+            start = start.saturating_add(len);
+            id
+        })
     }
 
     /// The id's text.
     pub fn as_str(&self) -> &str {
-        &self.0
+        let start = self.start as usize;
+        self.all.get(start..start + self.len as usize).unwrap_or_default()
+    }
+}
+
+impl fmt::Debug for TaskId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("TaskId").field(&self.as_str()).finish()
+    }
+}
+
+impl PartialEq for TaskId {
+    fn eq(&self, other: &Self) -> bool {
+        self.as_str() == other.as_str()
+    }
+}
+
+impl Eq for TaskId {}
+
+impl PartialOrd for TaskId {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for TaskId {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.as_str().cmp(other.as_str())
+    }
+}
+
+impl Hash for TaskId {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.as_str().hash(state);
+    }
+}
+
+impl Serialize for TaskId {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
     }
 }
 
 impl fmt::Display for TaskId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(self.as_str())
     }
 }
 

@@ -11,6 +11,7 @@ mod escalation;
 mod prompt;
 mod reference;
 mod schema;
+mod shape;
 mod skip;
 mod task;
 
@@ -43,7 +44,7 @@ pub use crate::graph::{CheckedGraph, FailurePolicy};
 pub use crate::id::{GraphDigest, TaskId, TaskIndex};
 pub use crate::limits::Limits;
 pub use crate::prompt::{Message, PromptError, PromptTemplate, Role};
-pub use crate::reference::{Template, UnresolvedReason, UnresolvedReference};
+pub use crate::reference::{Filled, Template, UnresolvedReason, UnresolvedReference};
 pub use crate::schema::{OutputSchema, SchemaError, SchemaMismatch, ValidatedOutput};
 pub use crate::skip::{SkipCondition, SkipWhen};
 pub use crate::task::{

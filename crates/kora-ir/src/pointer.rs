@@ -46,6 +46,11 @@ impl Pointer {
         &self.text
     }
 
+    /// The names on the way, nothing in them escaped.
+    pub(crate) fn tokens(&self) -> impl Iterator<Item = &str> {
+        self.tokens.iter().map(|token| &**token)
+    }
+
     /// What it points to, if anything.
     pub(crate) fn follow<'v>(&self, value: &'v Value) -> Option<&'v Value> {
         self.tokens.iter().try_fold(value, |value, token| match value {

@@ -7,6 +7,7 @@ mod graph;
 mod json;
 mod payload;
 mod run;
+mod shared;
 mod task;
 mod words;
 
@@ -15,11 +16,12 @@ use std::sync::Arc;
 
 pub(crate) use self::draft::{
     BudgetDraft, ConditionDraft, EdgeDraft, GraphDraft, ReferenceDraft, RunDraft, SkipDraft, TaskDraft,
+    TemplateDraft,
 };
 pub(crate) use self::fields::shorten;
 pub(crate) use self::json::{Broken, Json, Kind, Read, Why};
 pub(crate) use self::payload::MAX_DEPTH;
-use crate::pointer::Pointer;
+use self::shared::Shared;
 use crate::report::{At, Report};
 use crate::{Limits, OutputSchema, ViolationCode};
 
@@ -51,24 +53,6 @@ pub(crate) struct Reader<'s, 'r> {
     /// The same by their meaning, for schemas that differ in white space or order only.
     pub(crate) compiled: HashMap<Vec<u8>, Arc<OutputSchema>>,
     pub(crate) shared: Shared,
-}
-
-/// What templates have in common: tasks by the thousand name the same members and point to the same places. Kept once,
-/// it also stays in the processor's cache when they run.
-#[derive(Debug, Default)]
-pub(crate) struct Shared {
-    names: HashMap<String, Arc<str>>,
-    pointers: HashMap<String, Arc<Pointer>>,
-}
-
-impl Shared {
-    pub(crate) fn name(&mut self, name: String) -> Arc<str> {
-        Arc::clone(self.names.entry(name).or_insert_with_key(|name| name.as_str().into()))
-    }
-
-    pub(crate) fn pointer(&mut self, pointer: String) -> Arc<Pointer> {
-        Arc::clone(self.pointers.entry(pointer).or_insert_with_key(|pointer| Arc::new(Pointer::new(pointer))))
-    }
 }
 
 impl<'s, 'r> Reader<'s, 'r> {

@@ -1,56 +1,58 @@
 //! `{"$from": task, "pointer": …}`: the only way in which one task sees another (S2).
 
+use std::ops::Deref;
+use std::slice;
 use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 use thiserror::Error;
 
 use crate::pointer::Pointer;
+use crate::schema::SCALAR_BYTES;
+use crate::shape::{Node, Shape};
 use crate::{CheckedGraph, TaskIndex, ValidatedOutput};
 
 /// A payload with places to fill from dependencies' outputs.
 ///
-/// A payload without references is kept as one shared value and never copied.
+/// A payload without references is kept as one shared value and never copied. One with references is a shape, shared
+/// by all payloads that differ in whom they refer to and in nothing else.
 #[derive(Clone, Debug)]
-pub struct Template {
-    pub(crate) node: Node,
-    /// How many bytes of outputs its references may bring in together.
-    pub(crate) max_bytes: usize,
-}
+pub struct Template(pub(crate) Form);
 
 #[derive(Clone, Debug)]
-pub(crate) enum Node {
-    /// No reference anywhere inside.
+pub(crate) enum Form {
     Fixed(Arc<Value>),
-    Reference {
-        from: TaskIndex,
-        pointer: Arc<Pointer>,
+    Open {
+        shape: Arc<Shape>,
+        // Invariant: one for each reference of the shape, depth first.
+        from: Box<[TaskIndex]>,
     },
-    Array(Box<[Node]>),
-    Object(Box<[(Arc<str>, Node)]>),
 }
 
 impl Template {
     /// A payload that refers to nothing.
     pub fn fixed(value: Value) -> Self {
-        Self { node: Node::Fixed(Arc::new(value)), max_bytes: 0 }
+        Self(Form::Fixed(Arc::new(value)))
+    }
+
+    /// The same of a value that others may have as well.
+    pub(crate) fn shared(value: Arc<Value>) -> Self {
+        Self(Form::Fixed(value))
     }
 
     /// The payload itself, if it refers to nothing.
     pub fn as_fixed(&self) -> Option<&Arc<Value>> {
-        match &self.node {
-            Node::Fixed(value) => Some(value),
-            Node::Reference { .. } | Node::Array(_) | Node::Object(_) => None,
+        match &self.0 {
+            Form::Fixed(value) => Some(value),
+            Form::Open { .. } => None,
         }
     }
 
     /// The payload as KORA wrote it, references included.
     pub fn document(&self, graph: &CheckedGraph) -> Arc<Value> {
-        match &self.node {
-            Node::Fixed(value) => Arc::clone(value),
-            node @ (Node::Reference { .. } | Node::Array(_) | Node::Object(_)) => {
-                Arc::new(write(node, graph))
-            }
+        match &self.0 {
+            Form::Fixed(value) => Arc::clone(value),
+            Form::Open { shape, from } => Arc::new(write(&shape.node, &mut from.iter(), graph)),
         }
     }
 
@@ -63,13 +65,14 @@ impl Template {
         &self,
         output_of: impl Fn(TaskIndex) -> Option<&'o ValidatedOutput>,
     ) -> Result<(), UnresolvedReference> {
-        match &self.node {
-            Node::Reference { from, pointer } if pointer.as_str().is_empty() => output_of(*from)
-                .map(drop)
-                .ok_or_else(|| unresolved(*from, pointer, UnresolvedReason::Nothing)),
-            node @ (Node::Fixed(_) | Node::Reference { .. } | Node::Array(_) | Node::Object(_)) => {
-                Filling { output_of, left: self.max_bytes, max_bytes: self.max_bytes }.check(node)
-            }
+        match &self.0 {
+            Form::Fixed(_) => Ok(()),
+            Form::Open { shape, from } => match whole(shape, from) {
+                Some((from, pointer)) => output_of(from)
+                    .map(drop)
+                    .ok_or_else(|| unresolved(from, pointer, UnresolvedReason::Nothing)),
+                None => Filling::new(output_of, shape, from).check(&shape.node),
+            },
         }
     }
 
@@ -82,43 +85,89 @@ impl Template {
     pub fn resolve<'o>(
         &self,
         output_of: impl Fn(TaskIndex) -> Option<&'o ValidatedOutput>,
-    ) -> Result<Arc<Value>, UnresolvedReference> {
-        match &self.node {
-            Node::Fixed(value) => Ok(Arc::clone(value)),
-            // A whole output is shared, not copied.
-            Node::Reference { from, pointer } if pointer.as_str().is_empty() => output_of(*from)
-                .map(ValidatedOutput::shared)
-                .ok_or_else(|| unresolved(*from, pointer, UnresolvedReason::Nothing)),
-            node @ (Node::Reference { .. } | Node::Array(_) | Node::Object(_)) => {
-                let mut filling = Filling { output_of, left: self.max_bytes, max_bytes: self.max_bytes };
-                filling.fill(node).map(Arc::new)
-            }
+    ) -> Result<Filled, UnresolvedReference> {
+        match &self.0 {
+            Form::Fixed(value) => Ok(Filled::Shared(Arc::clone(value))),
+            Form::Open { shape, from } => match whole(shape, from) {
+                Some((from, pointer)) => output_of(from)
+                    .map(|output| Filled::Shared(output.shared()))
+                    .ok_or_else(|| unresolved(from, pointer, UnresolvedReason::Nothing)),
+                None => Filling::new(output_of, shape, from).fill(&shape.node).map(Filled::Own),
+            },
         }
+    }
+
+    /// Whether [`check`](Self::check) will do whatever the dependencies answer, `most_bytes` telling how much there can
+    /// be of each at a place where there always is something.
+    pub(crate) fn is_sure(
+        &self,
+        mut most_bytes: impl FnMut(TaskIndex, &Arc<Pointer>) -> Option<usize>,
+    ) -> bool {
+        let Form::Open { shape, from } = &self.0 else { return true };
+        if whole(shape, from).is_some() {
+            return true;
+        }
+        let (mut from, mut left) = (from.iter(), shape.max_bytes);
+        shape.node.all_pointers(&mut |pointer| {
+            let most = from.next().and_then(|&from| most_bytes(from, pointer));
+            let rest = most.and_then(|most| left.checked_sub(most));
+            left = rest.unwrap_or_default();
+            rest.is_some()
+        })
     }
 }
 
-impl Node {
-    /// Replaces the task that each reference names.
-    pub(crate) fn renumber(&mut self, place_of: &impl Fn(TaskIndex) -> TaskIndex) {
+/// A payload, every reference replaced.
+#[expect(clippy::exhaustive_enums, reason = "a payload is somebody else's whole, or made of parts")]
+#[derive(Clone, Debug, PartialEq)]
+pub enum Filled {
+    /// The graph's own, or a whole output.
+    Shared(Arc<Value>),
+    /// Made for this attempt.
+    Own(Value),
+}
+
+impl Filled {
+    /// The payload, copied only if others hold it.
+    pub fn into_value(self) -> Value {
         match self {
-            Self::Fixed(_) => {}
-            Self::Reference { from, .. } => *from = place_of(*from),
-            Self::Array(items) => items.iter_mut().for_each(|item| item.renumber(place_of)),
-            Self::Object(fields) => fields.iter_mut().for_each(|(_, field)| field.renumber(place_of)),
+            Self::Shared(value) => Arc::unwrap_or_clone(value),
+            Self::Own(value) => value,
         }
     }
 }
 
-fn write(node: &Node, graph: &CheckedGraph) -> Value {
+impl Deref for Filled {
+    type Target = Value;
+
+    fn deref(&self) -> &Value {
+        match self {
+            Self::Shared(value) => value,
+            Self::Own(value) => value,
+        }
+    }
+}
+
+/// The task whose whole output the payload is, if so: that is shared, not copied.
+fn whole<'s>(shape: &'s Shape, from: &[TaskIndex]) -> Option<(TaskIndex, &'s Pointer)> {
+    match &shape.node {
+        Node::Reference(pointer) if pointer.as_str().is_empty() => {
+            from.first().map(|&from| (from, &**pointer))
+        }
+        Node::Reference(_) | Node::Fixed(_) | Node::Array(_) | Node::Object(_) => None,
+    }
+}
+
+fn write(node: &Node, from: &mut slice::Iter<'_, TaskIndex>, graph: &CheckedGraph) -> Value {
     match node {
         Node::Fixed(value) => Value::clone(value),
-        Node::Reference { from, pointer } => {
-            json!({ "$from": graph.task(*from).id, "pointer": pointer.as_str() })
+        Node::Reference(pointer) => {
+            json!({ "$from": from.next().map(|&from| &graph.task(from).id), "pointer": pointer.as_str() })
         }
-        Node::Array(items) => Value::Array(items.iter().map(|item| write(item, graph)).collect()),
-        Node::Object(fields) => {
-            Value::Object(fields.iter().map(|(name, node)| (name.to_string(), write(node, graph))).collect())
-        }
+        Node::Array(items) => Value::Array(items.iter().map(|item| write(item, from, graph)).collect()),
+        Node::Object(fields) => Value::Object(
+            fields.iter().map(|(name, node)| (name.to_string(), write(node, from, graph))).collect(),
+        ),
     }
 }
 
@@ -129,7 +178,7 @@ fn unresolved(from: TaskIndex, pointer: &Pointer, reason: UnresolvedReason) -> U
 /// Takes the size of a value off `left`, strings as if nothing in them were escaped; whether that much was left.
 fn take_bytes(value: &Value, left: &mut usize) -> bool {
     let bytes = match value {
-        Value::Null | Value::Bool(_) | Value::Number(_) => 4,
+        Value::Null | Value::Bool(_) | Value::Number(_) => SCALAR_BYTES,
         Value::String(text) => text.len() + 2,
         Value::Array(items) => items.len() + 2,
         Value::Object(fields) => fields.keys().map(|name| name.len() + 4).sum::<usize>() + 2,
@@ -148,25 +197,32 @@ fn take_bytes(value: &Value, left: &mut usize) -> bool {
 }
 
 /// One payload on its way from a template to a value.
-struct Filling<F> {
+struct Filling<'f, F> {
     output_of: F,
+    from: slice::Iter<'f, TaskIndex>,
     /// Bytes that references may still bring in.
     left: usize,
     max_bytes: usize,
 }
 
-impl<'o, F: Fn(TaskIndex) -> Option<&'o ValidatedOutput>> Filling<F> {
+impl<'f, 'o, F: Fn(TaskIndex) -> Option<&'o ValidatedOutput>> Filling<'f, F> {
+    fn new(output_of: F, shape: &Shape, from: &'f [TaskIndex]) -> Self {
+        Self { output_of, from: from.iter(), left: shape.max_bytes, max_bytes: shape.max_bytes }
+    }
+
     fn check(&mut self, node: &Node) -> Result<(), UnresolvedReference> {
         match node {
             Node::Fixed(_) => Ok(()),
-            Node::Reference { from, pointer } => self.find(*from, pointer).map(drop),
+            Node::Reference(pointer) => self.find(pointer).map(drop),
             Node::Array(items) => items.iter().try_for_each(|item| self.check(item)),
             Node::Object(fields) => fields.iter().try_for_each(|(_, field)| self.check(field)),
         }
     }
 
-    /// What a reference points to, its size counted.
-    fn find(&mut self, from: TaskIndex, pointer: &Pointer) -> Result<&'o Value, UnresolvedReference> {
+    /// What the next reference points to, its size counted.
+    fn find(&mut self, pointer: &Pointer) -> Result<&'o Value, UnresolvedReference> {
+        // There are as many as the shape has references.
+        let from = self.from.next().copied().unwrap_or(TaskIndex(u32::MAX));
         let value = (self.output_of)(from)
             .and_then(|output| pointer.follow(output.value()))
             .ok_or_else(|| unresolved(from, pointer, UnresolvedReason::Nothing))?;
@@ -181,7 +237,7 @@ impl<'o, F: Fn(TaskIndex) -> Option<&'o ValidatedOutput>> Filling<F> {
         match node {
             Node::Fixed(value) => Ok(Value::clone(value)),
             // Counted before it is copied.
-            Node::Reference { from, pointer } => self.find(*from, pointer).cloned(),
+            Node::Reference(pointer) => self.find(pointer).cloned(),
             Node::Array(items) => {
                 let mut array = Vec::with_capacity(items.len());
                 for item in items {
@@ -238,19 +294,18 @@ mod tests {
     fn references_that_would_add_up_to_too_much_are_refused_before_they_are_copied() {
         let schema = OutputSchema::compile(json!({}), &Limits::default()).unwrap();
         let output = schema.admit(json!({"a": "x".repeat(100)})).unwrap();
-        let reference = || Node::Reference { from: TaskIndex(0), pointer: Arc::new(Pointer::new("/a")) };
-        let template = |count: usize| Template {
-            node: Node::Array((0..count).map(|_| reference()).collect()),
-            max_bytes: 1000,
+        let reference = |pointer: &str| Node::Reference(Arc::new(Pointer::new(pointer)));
+        let open = |node: Node, max_bytes: usize, references: usize| {
+            let shape = Arc::new(Shape { node, max_bytes });
+            Template(Form::Open { shape, from: vec![TaskIndex(0); references].into() })
         };
+        let template =
+            |count: usize| open(Node::Array((0..count).map(|_| reference("/a")).collect()), 1000, count);
         let resolve = |count| template(count).resolve(|_| Some(&output));
         assert_eq!(resolve(9).unwrap().as_array().unwrap().len(), 9);
         let refused = resolve(10).unwrap_err();
         assert_eq!(refused.reason, UnresolvedReason::TooLarge { max_bytes: 1000 });
-        let nothing = Template {
-            node: Node::Reference { from: TaskIndex(0), pointer: Arc::new(Pointer::new("/b")) },
-            max_bytes: 9,
-        };
+        let nothing = open(reference("/b"), 9, 1);
         let refused = nothing.resolve(|_| Some(&output)).unwrap_err();
         assert_eq!(refused.to_string(), "the output of the dependency has nothing at `/b`");
     }

@@ -16,6 +16,7 @@ use thiserror::Error;
 
 pub(crate) use self::compile::deeper_than;
 pub(crate) use self::tighten::open;
+use crate::pointer::Pointer;
 use crate::{Limits, ViolationCode};
 
 /// A compiled JSON Schema 2020-12, tightened (S3). Compiled once per distinct schema of a graph.
@@ -55,6 +56,24 @@ impl OutputSchema {
 }
 
 impl OutputSchema {
+    /// The most bytes that there can be at `pointer` of an output, `None` unless every output that is admitted has
+    /// something there. A proof from `type`, `required` and `properties` alone: other keywords can only refuse more.
+    pub(crate) fn most_bytes_at(&self, pointer: &Pointer) -> Option<usize> {
+        let mut schema = &self.document;
+        for token in pointer.tokens() {
+            let required = schema.get("required")?.as_array()?;
+            if schema.get("type")? != "object" || !required.iter().any(|name| name == token) {
+                return None;
+            }
+            let below = schema.get("properties").and_then(|properties| properties.get(token));
+            schema = below.unwrap_or(&Value::Null);
+        }
+        Some(match schema.get("type").and_then(Value::as_str) {
+            Some("integer" | "number" | "boolean" | "null") => SCALAR_BYTES,
+            Some(_) | None => self.max_output_bytes,
+        })
+    }
+
     /// Keywords that check nothing: where they stand, and what to know about them.
     pub(crate) fn notes(&self) -> &[(String, String)] {
         &self.notes
@@ -66,6 +85,9 @@ impl fmt::Debug for OutputSchema {
         f.debug_tuple("OutputSchema").field(&self.document).finish()
     }
 }
+
+/// What a number, a truth value or nothing counts for, wherever bytes of values are counted.
+pub(crate) const SCALAR_BYTES: usize = 4;
 
 /// A schema that cannot be compiled.
 #[derive(Clone, Debug, Eq, Error, PartialEq)]
@@ -161,6 +183,27 @@ mod tests {
         assert_eq!(compiled.document().get("unevaluatedProperties"), None);
         assert!(admits(&schema, json!({"left": {"leaf": 1}, "right": {"left": {"leaf": 2}}})));
         assert!(!admits(&schema, json!({"left": {"leaf": 1, "x": 1}})));
+    }
+
+    #[test]
+    fn what_every_output_has_is_known_from_the_schema() {
+        let schema = compile(json!({
+            "type": "object", "required": ["a", "n", "free"],
+            "properties": {
+                "a": {"type": "object", "required": ["b/c"], "properties": {"b/c": {"type": "boolean"}, "d": {}}},
+                "n": {"required": ["x"], "properties": {"x": {"type": "null"}}},
+                "maybe": {"type": "integer"},
+            },
+            "additionalProperties": true,
+        }))
+        .unwrap();
+        let most = |pointer: &str| schema.most_bytes_at(&Pointer::new(pointer));
+        assert_eq!(most("/a/b~1c"), Some(SCALAR_BYTES));
+        assert_eq!((most(""), most("/a"), most("/free")), (Some(16 << 20), Some(16 << 20), Some(16 << 20)));
+        // What is no object, `required` asks nothing of.
+        for pointer in ["/n/x", "/maybe", "/a/d", "/a/b~1c/0", "/free/0", "/b"] {
+            assert_eq!(most(pointer), None, "{pointer}");
+        }
     }
 
     #[test]

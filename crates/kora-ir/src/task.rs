@@ -31,13 +31,23 @@ pub struct Task {
     /// Where its content may go.
     pub privacy: Privacy,
     /// When the task is unnecessary.
-    pub skip_when: Option<SkipWhen>,
+    pub skip_when: Option<Box<SkipWhen>>,
     /// What stands in for it, and when. The first edge that holds is taken.
     pub escalation: Box<[EscalationEdge]>,
     /// The task that this one stands in for. Such a task is dormant until an edge wakes it.
     pub resolves: Option<TaskIndex>,
-    /// What KORA notes about it. Nothing is decided by it.
-    pub metadata: TaskMetadata,
+    /// What KORA notes about it, if anything. Nothing is decided by it.
+    pub metadata: Option<Box<TaskMetadata>>,
+    // Invariant: proved from the schemas of everything that its payloads refer to.
+    pub(crate) sure: bool,
+}
+
+impl Task {
+    /// Whether its payloads can be filled whatever its dependencies answer: their schemas promise all that it refers to,
+    /// and it is never too much. Then there is nothing to [`check`](Template::check).
+    pub fn is_sure(&self) -> bool {
+        self.sure
+    }
 }
 
 /// Notes of KORA's on a task.
@@ -86,10 +96,10 @@ impl TaskType {
 #[expect(clippy::exhaustive_enums, reason = "a task either computes or asks a model")]
 #[derive(Clone, Debug)]
 pub enum Work {
-    /// Of deterministic and aggregation tasks.
-    Operation(OperationUse),
+    /// Of deterministic and aggregation tasks. Shared by all that do the same with arguments that refer to nothing.
+    Operation(Arc<OperationUse>),
     /// Of model tasks.
-    Model(ModelCall),
+    Model(Box<ModelCall>),
 }
 
 /// A named operation and its arguments.
@@ -129,7 +139,7 @@ pub struct ModelParameters {
 #[non_exhaustive]
 pub struct Routing {
     /// A backend's name.
-    pub preferred_backend: Option<String>,
+    pub preferred_backend: Option<Box<str>>,
     /// How soon.
     pub priority: Priority,
 }

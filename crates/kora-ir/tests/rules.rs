@@ -89,7 +89,8 @@ fn everything_declared_is_kept() {
         (first.budget.max_time_ms(), first.budget.max_tokens(), first.budget.max_retries()),
         (7, 0, 0)
     );
-    assert_eq!((first.routing.priority, first.metadata.trace_id.as_deref()), (Priority::High, Some("x")));
+    let trace_id = first.metadata.as_ref().and_then(|metadata| metadata.trace_id.as_deref());
+    assert_eq!((first.routing.priority, trace_id), (Priority::High, Some("x")));
     let ask = graph.task(graph.index_of("ask").unwrap());
     assert_eq!((ask.budget.max_tokens(), ask.budget.max_time_ms(), ask.budget.max_retries()), (5, 100, 2));
     assert_eq!((ask.privacy, ask.task_type), (Privacy::LocalOnly, TaskType::Model));

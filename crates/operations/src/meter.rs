@@ -44,6 +44,13 @@ impl Meter {
         Self { stop: Some(stop), ..Self::new(limits) }
     }
 
+    /// Fills it again, for the next run.
+    pub fn refill(&mut self) {
+        self.stride = self.limits.max_steps.min(STRIDE);
+        self.reserve = self.limits.max_steps - self.stride;
+        self.bytes = self.limits.max_working_bytes;
+    }
+
     /// What it was filled with.
     #[must_use]
     pub fn limits(&self) -> &OperationLimits {
@@ -214,6 +221,15 @@ mod tests {
         let error = meter.step().unwrap_err();
         assert_eq!(error.kind, OperationErrorKind::LimitExceeded { which: Limit::Steps, limit: 3000 });
         assert_eq!(meter.steps_taken(), 3000);
+    }
+
+    #[test]
+    fn a_meter_that_is_filled_again_is_full() {
+        let mut meter = Meter::new(&limits(3000));
+        meter.build(3000).unwrap();
+        meter.steps(5000).unwrap_err();
+        meter.refill();
+        assert_eq!(format!("{meter:?}"), format!("{:?}", Meter::new(&limits(3000))));
     }
 
     #[test]

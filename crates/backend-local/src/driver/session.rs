@@ -173,9 +173,8 @@ impl Session {
             self.tell(core);
             match start? {
                 Start { work: StartWork::Operation { input, args }, task, attempt, time_left_us, .. } => {
-                    let operation = self.plan()?.operation(task)?;
                     let time_left = Duration::from_micros(time_left_us);
-                    return Some(Job { task, attempt, operation, input, args, time_left });
+                    return Some(Job { task, attempt, input, args, time_left });
                 }
                 Start {
                     work: StartWork::Model { messages },

@@ -6,9 +6,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use engine::{AttemptOutcome, Next};
-use kora_ir::TaskIndex;
-use operations::{Meter, OperationCall, OperationErrorKind, PreparedOperation};
-use serde_json::Value;
+use kora_ir::{Filled, TaskIndex};
+use operations::{Meter, OperationCall, OperationErrorKind};
 
 use super::session::{Session, operation_report};
 
@@ -17,9 +16,8 @@ use super::session::{Session, operation_report};
 pub(super) struct Job {
     pub(super) task: TaskIndex,
     pub(super) attempt: u32,
-    pub(super) operation: Arc<dyn PreparedOperation>,
-    pub(super) input: Arc<Value>,
-    pub(super) args: Arc<Value>,
+    pub(super) input: Filled,
+    pub(super) args: Filled,
     pub(super) time_left: Duration,
 }
 
@@ -44,6 +42,7 @@ pub(super) fn work(session: &Arc<Session>, id: u64, stop: &Arc<AtomicBool>, begi
         Begin::With(job) => Some(job),
         Begin::Looking => None,
     };
+    let mut meter = Meter::stoppable(session.config.operations.limits(), Arc::clone(stop));
     let mut core = session.lock();
     let mut began = Instant::now();
     while let Some(job) = next.take().or_else(|| session.next_job(&mut core)) {
@@ -51,7 +50,8 @@ pub(super) fn work(session: &Arc<Session>, id: u64, stop: &Arc<AtomicBool>, begi
         session.begin(&mut core, id, &job, began);
         drop(core);
 
-        let outcome = run(session, &job, stop);
+        meter.refill();
+        let outcome = run(session, &job, &mut meter);
         let ended = Instant::now();
         let elapsed = ended - began;
         // What stopped at its stop flag stopped for its time, unless there was time left.
@@ -78,10 +78,16 @@ pub(super) fn work(session: &Arc<Session>, id: u64, stop: &Arc<AtomicBool>, begi
 }
 
 /// Runs an operation and holds its output against the schema (C4.4). A panic of the operation is its failure.
-fn run(session: &Session, job: &Job, stop: &Arc<AtomicBool>) -> AttemptOutcome {
+fn run(session: &Session, job: &Job, meter: &mut Meter) -> AttemptOutcome {
     let call = OperationCall { args: &job.args, input: &job.input, attempt: job.attempt };
-    let mut meter = Meter::stoppable(session.config.operations.limits(), Arc::clone(stop));
-    match catch_unwind(AssertUnwindSafe(|| job.operation.run(&call, &mut meter))) {
+    let Some(operation) = session.plan().and_then(|plan| plan.operation(job.task)) else {
+        // The plan has an operation for every such task, and the engine starts only those.
+        return AttemptOutcome::Failed {
+            message: String::from("no operation was planned"),
+            transient: false,
+        };
+    };
+    match catch_unwind(AssertUnwindSafe(|| operation.run(&call, meter))) {
         Ok(Ok(value)) => match session.graph.task(job.task).schema.admit(value) {
             Ok(output) => AttemptOutcome::Output(output),
             Err(mismatch) => AttemptOutcome::SchemaMismatch(mismatch),

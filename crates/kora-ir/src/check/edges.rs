@@ -92,7 +92,7 @@ impl Checker<'_, '_, '_> {
     fn dormant_dependencies(&mut self, source_of: &[(u32, bool)]) {
         let draft = self.draft;
         for (place, task) in (0_u32..).zip(&draft.tasks) {
-            for (nth, &found) in self.dependencies[task.dependencies.clone()].iter().enumerate() {
+            for (nth, &found) in self.dependencies[super::range(&task.dependencies)].iter().enumerate() {
                 if found == NOBODY {
                     continue;
                 }

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use super::Checker;
-use crate::read::{BudgetDraft, RunDraft, SkipDraft, TaskDraft};
+use crate::read::{BudgetDraft, RunDraft, SkipDraft, TaskDraft, TemplateDraft};
+use crate::reference::Form;
 use crate::report::At;
-use crate::task::TaskMetadata;
 use crate::{
-    EscalationEdge, Limits, ModelCall, OperationUse, SkipCondition, SkipWhen, Task, TaskBudget, TaskId,
-    TaskIndex, TaskType, Template, ViolationCode, Work,
+    EscalationEdge, Limits, OperationUse, SkipCondition, SkipWhen, Task, TaskBudget, TaskId, TaskIndex,
+    TaskType, Template, ViolationCode, Work,
 };
 
 impl Checker<'_, '_, '_> {
@@ -19,13 +19,15 @@ impl Checker<'_, '_, '_> {
             let Some(task_type) = task.task_type else { continue };
             let at = |field: &str| At::Pointer(format!("/tasks/{place}/{field}"));
             match (task_type, &task.run) {
-                (TaskType::Model, Some(RunDraft::Operation { .. })) => self.report.add(
-                    ViolationCode::OperationNotAllowed,
-                    at("run"),
-                    "a model task that runs an operation",
-                    String::from("make its type `deterministic`, or ask a model"),
-                ),
-                (TaskType::Deterministic | TaskType::Aggregation, Some(RunDraft::Model { .. })) => {
+                (TaskType::Model, Some(RunDraft::Operation(_) | RunDraft::OpenOperation(_))) => {
+                    self.report.add(
+                        ViolationCode::OperationNotAllowed,
+                        at("run"),
+                        "a model task that runs an operation",
+                        String::from("make its type `deterministic`, or ask a model"),
+                    )
+                }
+                (TaskType::Deterministic | TaskType::Aggregation, Some(RunDraft::Model(_))) => {
                     self.report.add(
                         ViolationCode::ModelNotAllowed,
                         at("run"),
@@ -33,10 +35,10 @@ impl Checker<'_, '_, '_> {
                         String::from("make its type `model`, or run an operation"),
                     );
                 }
-                (TaskType::Model, Some(RunDraft::Model { .. }) | None)
+                (TaskType::Model, Some(RunDraft::Model(_)) | None)
                 | (
                     TaskType::Deterministic | TaskType::Aggregation,
-                    Some(RunDraft::Operation { .. }) | None,
+                    Some(RunDraft::Operation(_) | RunDraft::OpenOperation(_)) | None,
                 ) => {}
             }
             if task_type.is_model() {
@@ -104,25 +106,25 @@ pub(super) struct Finish<'a> {
 
 impl Finish<'_> {
     /// The task. `None` is not reached: a draft that lacks something was reported.
-    pub(super) fn task(&self, draft: TaskDraft<'_>) -> Option<Task> {
+    pub(super) fn task(&self, id: TaskId, draft: TaskDraft<'_>) -> Option<Task> {
         let task_type = draft.task_type?;
         let schema = draft.schema?;
         let work = match draft.run? {
-            RunDraft::Operation { operation, args } => {
-                Work::Operation(OperationUse { operation, args: self.template(args) })
+            RunDraft::Operation(operation) => Work::Operation(operation),
+            RunDraft::OpenOperation(open) => {
+                let (operation, args) = *open;
+                Work::Operation(Arc::new(OperationUse { operation, args: self.template(args) }))
             }
-            RunDraft::Model { model, messages, parameters } => {
-                Work::Model(ModelCall { model, messages, parameters })
-            }
+            RunDraft::Model(call) => Work::Model(call),
         };
         let edges = draft.escalation.into_iter().zip(self.targets);
         Some(Task {
-            id: TaskId::new(&draft.id?),
+            id,
             task_type,
             dependencies: self.dependencies.iter().map(|&place| (self.rank_of)(place)).collect(),
             input: self.template(draft.input?),
             work,
-            skip_when: draft.skip_when.map(|skip| self.skip(skip, &schema)),
+            skip_when: draft.skip_when.map(|skip| Box::new(self.skip(*skip, &schema))),
             schema,
             budget: self.budget(task_type, draft.budget)?,
             routing: draft.routing,
@@ -131,7 +133,9 @@ impl Finish<'_> {
                 .map(|(edge, &target)| EscalationEdge { on: edge.on, to: (self.rank_of)(target) })
                 .collect(),
             resolves: self.resolves,
-            metadata: TaskMetadata { created_at: draft.created_at, trace_id: draft.trace_id },
+            metadata: draft.metadata,
+            // Until all tasks are there to look at.
+            sure: false,
         })
     }
 
@@ -168,9 +172,14 @@ impl Finish<'_> {
         }
     }
 
-    fn template(&self, mut template: Template) -> Template {
-        template.node.renumber(&|reference| self.referenced(reference.as_usize()));
-        template
+    fn template(&self, draft: TemplateDraft) -> Template {
+        Template(match draft {
+            TemplateDraft::Fixed(value) => Form::Fixed(value),
+            TemplateDraft::Open { shape, references } => Form::Open {
+                shape,
+                from: references.map(|reference| self.referenced(reference as usize)).collect(),
+            },
+        })
     }
 
     fn referenced(&self, reference: usize) -> TaskIndex {

@@ -34,7 +34,7 @@ const CONDITIONS: [(&str, On); 4] = [
 ];
 
 impl<'s> Reader<'s, '_> {
-    pub(super) fn skip_when(&mut self) -> Read<Option<SkipDraft>> {
+    pub(super) fn skip_when(&mut self) -> Read<Option<Box<SkipDraft>>> {
         let Some(mut object) = self.object("`skip_when`")? else { return Ok(None) };
         let (mut any_of, mut output, mut schema) = (None, None, None);
         while let Some(field) = self.next_field(&mut object)? {
@@ -45,7 +45,7 @@ impl<'s> Reader<'s, '_> {
             }
         }
         self.require(&object, &[SkipField::AnyOf, SkipField::Output], "");
-        Ok(any_of.zip(output).map(|(any_of, output)| SkipDraft { any_of, output, schema }))
+        Ok(any_of.zip(output).map(|(any_of, output)| Box::new(SkipDraft { any_of, output, schema })))
     }
 
     fn skip_conditions(&mut self) -> Read<Option<Vec<ConditionDraft>>> {

@@ -6,9 +6,10 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+use crate::shape::Shape;
 use crate::{
-    FailurePolicy, GraphBudgets, Message, ModelParameters, OutputSchema, Privacy, PromptTemplate, Routing,
-    TaskType, Template,
+    FailurePolicy, GraphBudgets, ModelCall, OperationUse, OutputSchema, Privacy, Routing, TaskMetadata,
+    TaskType,
 };
 
 /// The graph's own fields, and its tasks in the order written.
@@ -34,19 +35,18 @@ pub(crate) struct TaskDraft<'s> {
     pub(crate) id: Option<Cow<'s, str>>,
     pub(crate) task_type: Option<TaskType>,
     /// Into [`GraphDraft::dependencies`].
-    pub(crate) dependencies: Range<usize>,
-    pub(crate) input: Option<Template>,
+    pub(crate) dependencies: Range<u32>,
+    pub(crate) input: Option<TemplateDraft>,
     pub(crate) run: Option<RunDraft>,
     pub(crate) schema: Option<Arc<OutputSchema>>,
     pub(crate) budget: BudgetDraft,
     pub(crate) routing: Routing,
     pub(crate) privacy: Privacy,
-    pub(crate) created_at: Option<String>,
-    pub(crate) trace_id: Option<String>,
-    pub(crate) skip_when: Option<SkipDraft>,
+    pub(crate) metadata: Option<Box<TaskMetadata>>,
+    pub(crate) skip_when: Option<Box<SkipDraft>>,
     pub(crate) escalation: Vec<EdgeDraft<'s>>,
     /// Into [`Reader::references`](super::Reader::references): those of input, args and `skip_when`.
-    pub(crate) references: Range<usize>,
+    pub(crate) references: Range<u32>,
 }
 
 /// Caps as declared.
@@ -62,15 +62,25 @@ pub(crate) struct BudgetDraft {
 /// What a task does, in the words of whichever type was written.
 #[derive(Debug)]
 pub(crate) enum RunDraft {
-    Operation { operation: Arc<str>, args: Template },
-    Model { model: Arc<str>, messages: Box<[Message<PromptTemplate>]>, parameters: ModelParameters },
+    /// With arguments that refer to nothing.
+    Operation(Arc<OperationUse>),
+    /// With arguments that do.
+    OpenOperation(Box<(Arc<str>, TemplateDraft)>),
+    Model(Box<ModelCall>),
+}
+
+/// A payload; its references are numbers into those of the document.
+#[derive(Debug)]
+pub(crate) enum TemplateDraft {
+    Fixed(Arc<Value>),
+    Open { shape: Arc<Shape>, references: Range<u32> },
 }
 
 /// `skip_when`; its dependencies are numbers into the references.
 #[derive(Debug)]
 pub(crate) struct SkipDraft {
     pub(crate) any_of: Vec<ConditionDraft>,
-    pub(crate) output: Template,
+    pub(crate) output: TemplateDraft,
     pub(crate) schema: Option<Arc<OutputSchema>>,
 }
 

@@ -7,11 +7,11 @@ use serde_json::{Map, Number, Value};
 
 use super::fields::shorten;
 use super::words::{MAX_EXACT, id_fault};
-use super::{Kind, Read, Reader, ReferenceDraft};
+use super::{Kind, Read, Reader, ReferenceDraft, TemplateDraft};
+use crate::ViolationCode;
 use crate::pointer;
-use crate::reference::Node;
 use crate::report::At;
-use crate::{TaskIndex, Template, ViolationCode};
+use crate::shape::{Node, Shape};
 
 /// Levels beyond which no limit of a caller goes: reading recurses, a stack is finite, and `serde_json` stops at 128.
 pub(crate) const MAX_DEPTH: usize = 112;
@@ -24,13 +24,9 @@ pub(crate) enum Payload {
 }
 
 impl Payload {
-    pub(crate) fn into_template(self, max_bytes: usize) -> Template {
-        Template { node: self.into_node(), max_bytes }
-    }
-
     fn into_node(self) -> Node {
         match self {
-            Self::Fixed(value) => Node::Fixed(Arc::new(value)),
+            Self::Fixed(value) => Node::Fixed(value),
             Self::Open(node) => node,
         }
     }
@@ -38,11 +34,18 @@ impl Payload {
 
 impl<'s> Reader<'s, '_> {
     /// A payload that may refer to dependencies.
-    pub(super) fn template(&mut self) -> Read<Template> {
+    pub(super) fn template(&mut self) -> Read<TemplateDraft> {
         let start = self.next_offset()?;
+        let first = self.references.len();
         let payload = self.payload(true, 0)?;
         self.check_size(start, self.limits.max_input_bytes, ViolationCode::PayloadTooLarge);
-        Ok(payload.into_template(self.limits.max_input_bytes))
+        Ok(match payload {
+            Payload::Fixed(value) => TemplateDraft::Fixed(Arc::new(value)),
+            Payload::Open(node) => TemplateDraft::Open {
+                shape: self.shared.shape(Shape { node, max_bytes: self.limits.max_input_bytes }),
+                references: number(first)..number(self.references.len()),
+            },
+        })
     }
 
     /// A value in which `$from` means nothing.
@@ -103,8 +106,7 @@ impl<'s> Reader<'s, '_> {
                 (Payload::Fixed(value), None) => items.push(value),
                 (payload, Some(nodes)) => nodes.push(payload.into_node()),
                 (Payload::Open(node), None) => {
-                    let mut nodes: Vec<Node> =
-                        items.drain(..).map(|value| Node::Fixed(Arc::new(value))).collect();
+                    let mut nodes: Vec<Node> = items.drain(..).map(Node::Fixed).collect();
                     nodes.push(node);
                     open = Some(nodes);
                 }
@@ -148,7 +150,7 @@ impl<'s> Reader<'s, '_> {
         let mut open = open.into_iter().peekable();
         let nodes = fields.into_iter().enumerate().map(|(at, (name, value))| {
             let node = open.next_if(|(open_at, _)| *open_at == at);
-            (self.shared.name(name), node.map_or_else(|| Node::Fixed(Arc::new(value)), |(_, node)| node))
+            (self.shared.name(&name), node.map_or(Node::Fixed(value), |(_, node)| node))
         });
         Ok(Payload::Open(Node::Object(nodes.collect())))
     }
@@ -156,10 +158,7 @@ impl<'s> Reader<'s, '_> {
     /// `{"$from": id, "pointer": "/p"}`.
     fn reference(&mut self, fields: &Map<String, Value>, offset: usize) -> Payload {
         match self.reference_fields(fields, offset, &["$from", "pointer"]) {
-            Some((from, pointer)) => Payload::Open(Node::Reference {
-                from: reference_number(from),
-                pointer: self.shared.pointer(pointer),
-            }),
+            Some((_, pointer)) => Payload::Open(Node::Reference(self.shared.pointer(&pointer))),
             None => Payload::Fixed(Value::Null),
         }
     }
@@ -254,8 +253,7 @@ impl<'s> Reader<'s, '_> {
     }
 }
 
-/// A reference's number stands in a template where the task's place will, once the order is known.
-pub(super) fn reference_number(number: usize) -> TaskIndex {
-    // Each reference takes more than one byte of a document of at most 2^32 - 1.
-    TaskIndex(u32::try_from(number).unwrap_or(u32::MAX))
+/// A place in a list that the document makes: each entry takes more than one of its at most 2^32 - 1 bytes.
+pub(super) fn number(place: usize) -> u32 {
+    u32::try_from(place).unwrap_or(u32::MAX)
 }

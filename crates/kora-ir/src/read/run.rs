@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use super::fields::fields;
 use super::words::MAX_EXACT;
-use super::{Kind, Read, Reader, RunDraft};
+use super::{Kind, Read, Reader, RunDraft, TemplateDraft};
 use crate::report::At;
-use crate::{Message, ModelParameters, PromptTemplate, Role, Template, ViolationCode};
+use crate::{Message, ModelCall, ModelParameters, PromptTemplate, Role, ViolationCode};
 
 fields! { RunField {
     Operation = "operation",
@@ -68,15 +68,20 @@ impl<'s> Reader<'s, '_> {
             return Ok(None);
         }
         if of_operation {
-            let args = if object.has(RunField::Args) { args } else { Some(Template::fixed(empty())) };
-            return Ok(operation
-                .zip(args)
-                .map(|(operation, args)| RunDraft::Operation { operation: Arc::from(&*operation), args }));
+            let args =
+                if object.has(RunField::Args) { args } else { Some(TemplateDraft::Fixed(Arc::new(empty()))) };
+            return Ok(operation.zip(args).map(|(operation, args)| match args {
+                TemplateDraft::Fixed(args) => RunDraft::Operation(self.shared.operation(&operation, args)),
+                args @ TemplateDraft::Open { .. } => {
+                    RunDraft::OpenOperation(Box::new((self.shared.name(&operation), args)))
+                }
+            }));
         }
-        Ok(model.zip(messages).map(|(model, messages)| RunDraft::Model { model, messages, parameters }))
+        let call = model.zip(messages).map(|(model, messages)| ModelCall { model, messages, parameters });
+        Ok(call.map(Box::new).map(RunDraft::Model))
     }
 
-    fn args(&mut self) -> Read<Option<Template>> {
+    fn args(&mut self) -> Read<Option<TemplateDraft>> {
         if self.json.peek()? != Kind::Object {
             self.wrong_type("an object")?;
             return Ok(None);
@@ -91,7 +96,7 @@ impl<'s> Reader<'s, '_> {
         let allowed =
             |byte: u8| byte.is_ascii_graphic() && !matches!(byte, b'"' | b'\\' | b'`' | b'<' | b'>');
         if !text.is_empty() && text.len() <= self.limits.max_id_bytes && text.bytes().all(allowed) {
-            return Ok(Some(Arc::from(&*text)));
+            return Ok(Some(self.shared.name(&text)));
         }
         self.report.add(
             ViolationCode::InvalidId,

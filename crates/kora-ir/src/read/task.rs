@@ -4,10 +4,11 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::fields::{fields, shorten};
-use super::{Kind, Read, Reader, TaskDraft};
+use super::payload::number;
+use super::{Kind, Read, Reader, TaskDraft, TemplateDraft};
 use crate::report::At;
 use crate::schema::SchemaError;
-use crate::{OutputSchema, Priority, Privacy, Routing, TaskType, ViolationCode, digest};
+use crate::{OutputSchema, Priority, Privacy, Routing, TaskMetadata, TaskType, ViolationCode, digest};
 
 fields! { TaskField {
     Version = "version",
@@ -51,11 +52,11 @@ const REQUIRED: [TaskField; 7] = [
 impl<'s> Reader<'s, '_> {
     pub(super) fn task(&mut self, dependencies: &mut Vec<Cow<'s, str>>) -> Read<TaskDraft<'s>> {
         let mut draft = TaskDraft {
-            dependencies: dependencies.len()..dependencies.len(),
-            references: self.references.len()..self.references.len(),
+            dependencies: number(dependencies.len())..0,
+            references: number(self.references.len())..0,
             ..TaskDraft::default()
         };
-        let Some(mut object) = self.object("a task")? else { return Ok(draft) };
+        let Some(mut object) = self.object("a task")? else { return Ok(TaskDraft::default()) };
         while let Some(field) = self.next_field(&mut object)? {
             match field {
                 TaskField::Version => self.task_version()?,
@@ -67,15 +68,15 @@ impl<'s> Reader<'s, '_> {
                 TaskField::Schema => draft.schema = self.schema()?,
                 TaskField::Budget => draft.budget = self.budget()?,
                 TaskField::Routing => draft.routing = self.routing()?,
-                TaskField::Metadata => self.metadata(&mut draft)?,
+                TaskField::Metadata => draft.metadata = self.metadata()?,
                 TaskField::Constraints => draft.privacy = self.constraints()?,
                 TaskField::SkipWhen => draft.skip_when = self.skip_when()?,
                 TaskField::Escalation => draft.escalation = self.escalation()?,
             }
         }
         self.require(&object, &REQUIRED, "");
-        draft.dependencies.end = dependencies.len();
-        draft.references.end = self.references.len();
+        draft.dependencies.end = number(dependencies.len());
+        draft.references.end = number(self.references.len());
         Ok(draft)
     }
 
@@ -131,7 +132,7 @@ impl<'s> Reader<'s, '_> {
         Ok(())
     }
 
-    fn input(&mut self) -> Read<Option<crate::Template>> {
+    fn input(&mut self) -> Read<Option<TemplateDraft>> {
         if self.json.peek()? != Kind::Object {
             self.wrong_type("an object")?;
             return Ok(None);
@@ -144,22 +145,26 @@ impl<'s> Reader<'s, '_> {
         let Some(mut object) = self.object("`routing`")? else { return Ok(routing) };
         while let Some(field) = self.next_field(&mut object)? {
             match field {
-                RoutingField::PreferredBackend => routing.preferred_backend = self.owned_string()?,
+                RoutingField::PreferredBackend => {
+                    routing.preferred_backend = self.owned_string()?.map(String::into_boxed_str);
+                }
                 RoutingField::Priority => routing.priority = self.word(&PRIORITIES)?.unwrap_or_default(),
             }
         }
         Ok(routing)
     }
 
-    fn metadata(&mut self, draft: &mut TaskDraft<'s>) -> Read<()> {
-        let Some(mut object) = self.object("`metadata`")? else { return Ok(()) };
+    fn metadata(&mut self) -> Read<Option<Box<TaskMetadata>>> {
+        let mut metadata = TaskMetadata::default();
+        let Some(mut object) = self.object("`metadata`")? else { return Ok(None) };
         while let Some(field) = self.next_field(&mut object)? {
             match field {
-                MetadataField::CreatedAt => draft.created_at = self.owned_string()?,
-                MetadataField::TraceId => draft.trace_id = self.owned_string()?,
+                MetadataField::CreatedAt => metadata.created_at = self.owned_string()?,
+                MetadataField::TraceId => metadata.trace_id = self.owned_string()?,
             }
         }
-        Ok(())
+        let says_something = metadata != TaskMetadata::default();
+        Ok(says_something.then(|| Box::new(metadata)))
     }
 
     fn constraints(&mut self) -> Read<Privacy> {

@@ -6,7 +6,7 @@ use jsonschema::ValidationError;
 use jsonschema::error::ValidationErrorKind;
 use serde_json::Value;
 
-use super::{OutputSchema, SchemaMismatch, ValidatedOutput};
+use super::{OutputSchema, SCALAR_BYTES, SchemaMismatch, ValidatedOutput};
 use crate::pointer::push_token;
 
 /// The greatest integer that RFC 8785 carries exactly.
@@ -72,7 +72,7 @@ fn bounds(value: &Value, depth: usize, size: &mut Size, schema: &OutputSchema) -
     size.values += 1;
     size.depth = size.depth.max(depth);
     size.bytes += match value {
-        Value::Null | Value::Bool(_) | Value::Number(_) => 4,
+        Value::Null | Value::Bool(_) | Value::Number(_) => SCALAR_BYTES,
         Value::String(text) => text.len() + 2,
         Value::Array(items) => 2 + items.len(),
         Value::Object(fields) => 2 + 4 * fields.len(),

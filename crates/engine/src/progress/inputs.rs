@@ -4,41 +4,39 @@ use kora_ir::{
     CheckedGraph, Message, PromptTemplate, SkipWhen, Task, TaskIndex, UnresolvedReference, ValidatedOutput,
     Work,
 };
-use serde_json::Value;
 use telemetry::{Event, FailureCategory, SkipReason};
 
-use super::{Run, failure};
+use super::{Progress, failure};
 use crate::skip;
 use crate::start::StartWork;
 use crate::state::Resolution;
 
-impl Run {
+impl Progress {
     /// Whether everything that the task refers to is there. What an operation refers to is not copied yet: a wide graph
     /// may have more ready than fits into memory.
-    pub(super) fn check_inputs(&self, task: &Task) -> Result<(), String> {
+    pub(super) fn check_inputs(&self, graph: &CheckedGraph, task: &Task) -> Result<(), String> {
         let output_of = |from| self.output_for(task, from);
         match &task.work {
+            // What it sees has passed the schemas that promise it.
+            Work::Operation(_) if task.is_sure() => Ok(()),
             Work::Operation(operation) => {
                 let input = task.input.check(output_of);
-                input.map_err(|error| unresolved(&self.graph, "input", &error))?;
+                input.map_err(|error| unresolved(graph, "input", &error))?;
                 let args = operation.args.check(output_of);
-                args.map_err(|error| unresolved(&self.graph, "args", &error))
+                args.map_err(|error| unresolved(graph, "args", &error))
             }
-            Work::Model(_) => self.prepare(task).map(drop),
+            Work::Model(_) => self.prepare(graph, task).map(drop),
         }
     }
 
     /// Resolves everything that the task refers to.
-    pub(super) fn prepare(&self, task: &Task) -> Result<StartWork, String> {
+    pub(super) fn prepare(&self, graph: &CheckedGraph, task: &Task) -> Result<StartWork, String> {
         let output_of = |from| self.output_for(task, from);
-        let input =
-            task.input.resolve(output_of).map_err(|error| unresolved(&self.graph, "input", &error))?;
+        let input = task.input.resolve(output_of).map_err(|error| unresolved(graph, "input", &error))?;
         match &task.work {
             Work::Operation(operation) => {
-                let args = operation
-                    .args
-                    .resolve(output_of)
-                    .map_err(|error| unresolved(&self.graph, "args", &error))?;
+                let args =
+                    operation.args.resolve(output_of).map_err(|error| unresolved(graph, "args", &error))?;
                 Ok(StartWork::Operation { input, args })
             }
             Work::Model(call) => {
@@ -93,7 +91,7 @@ impl Run {
             .resolve(|from| self.output_for(task, from))
             .map_err(|error| unresolved(graph, "skip_when.output", &error))
             .and_then(|output| {
-                skip.schema.admit(Value::clone(&output)).map_err(|mismatch| {
+                skip.schema.admit(output.into_value()).map_err(|mismatch| {
                     self.emit(Event::Validated { task: index, passed: false });
                     format!("the declared output of `skip_when` breaks the schema: {mismatch}")
                 })

@@ -3,11 +3,11 @@
 use kora_ir::{CheckedGraph, FailurePolicy, Task, TaskIndex};
 use telemetry::{Breach, Budgeted, Event, FailureCategory, SkipReason};
 
-use super::{Run, Stop, failure};
+use super::{Progress, Stop, failure};
 use crate::escalation::{self, Choice};
 use crate::state::{Phase, Resolution};
 
-impl Run {
+impl Progress {
     /// Makes a task's spending final and, as soon as that can be known, takes the edge that it calls for.
     pub(super) fn spend_no_more(&mut self, graph: &CheckedGraph, index: TaskIndex) {
         let state = &mut self.tasks[index.as_usize()];
@@ -112,26 +112,25 @@ impl Run {
         match graph.failure_policy() {
             FailurePolicy::FailFast if index.as_usize() < self.cut => {
                 let counted_to = std::mem::replace(&mut self.cut, index.as_usize());
-                self.disown(index.as_usize() + 1, counted_to);
+                self.disown(graph, index.as_usize() + 1, counted_to);
             }
             FailurePolicy::FailFast | FailurePolicy::ContinueOnError => {}
         }
     }
 
-    pub(super) fn stop(&mut self, stop: Stop) {
+    pub(super) fn stop(&mut self, graph: &CheckedGraph, stop: Stop) {
         if self.stop.is_none() {
             self.stop = Some(stop);
-            self.disown(0, self.cut);
+            self.disown(graph, 0, self.cut);
         }
     }
 
     /// Takes everything from one rank to another out of the queues, and names what of it is under way.
-    fn disown(&mut self, from: usize, to: usize) {
-        let graph = self.graph.clone();
+    fn disown(&mut self, graph: &CheckedGraph, from: usize, to: usize) {
         for (index, task) in graph.iter().skip(from).take((to + 1).saturating_sub(from)) {
             let phase = self.tasks[index.as_usize()].phase;
             match phase {
-                Phase::Ready => self.leave_ready(index),
+                Phase::Ready => self.leave_ready(task),
                 Phase::Blocked => drop(self.blocked_mut(task).remove(&index)),
                 Phase::Running => self.unwanted.push(index),
                 Phase::Pending | Phase::Waiting | Phase::Deciding | Phase::Settled | Phase::Stopped => {}

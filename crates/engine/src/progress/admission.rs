@@ -6,11 +6,11 @@ use std::collections::BTreeSet;
 use kora_ir::{CheckedGraph, Priority, Task, TaskIndex};
 use telemetry::{Breach, Budgeted, FailureCategory};
 
-use super::{Run, Turn, failure};
+use super::{Progress, Turn, failure};
 use crate::ledger::{Admission, RunCap};
 use crate::state::Phase;
 
-impl Run {
+impl Progress {
     /// Asks the run's budgets whether the task may start.
     pub(super) fn admit(&mut self, graph: &CheckedGraph, index: TaskIndex) {
         let rank = index.as_usize();
@@ -24,7 +24,7 @@ impl Run {
             Admission::Granted(allowance) => {
                 self.tasks[rank].allowance = allowance;
                 // Now, and not when its turn comes: who fails must not depend on who else is running.
-                match self.check_inputs(task) {
+                match self.check_inputs(graph, task) {
                     Ok(()) => self.make_ready(task, index),
                     Err(message) => {
                         let failure = failure(task, FailureCategory::ValidationError, message, None);
@@ -61,8 +61,8 @@ impl Run {
         }
     }
 
-    pub(super) fn leave_ready(&mut self, index: TaskIndex) {
-        self.ready_free_count -= usize::from(!self.graph.task(index).task_type.is_model());
+    pub(super) fn leave_ready(&mut self, task: &Task) {
+        self.ready_free_count -= usize::from(!task.task_type.is_model());
     }
 
     pub(super) fn make_ready(&mut self, task: &Task, index: TaskIndex) {
