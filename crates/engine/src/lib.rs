@@ -12,6 +12,7 @@ mod escalation;
 mod skip;
 mod verdict;
 
+mod ready;
 mod state;
 
 mod progress;

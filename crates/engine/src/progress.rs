@@ -4,8 +4,7 @@ mod admission;
 mod inputs;
 mod settling;
 
-use std::cmp::Reverse;
-use std::collections::{BTreeSet, BinaryHeap};
+use std::collections::BTreeSet;
 
 use kora_ir::{CheckedGraph, Task, TaskIndex};
 use telemetry::{Breach, Event, Failure, FailureCategory, Fold, SkipReason};
@@ -13,6 +12,7 @@ use telemetry::{Breach, Event, Failure, FailureCategory, Fold, SkipReason};
 use crate::fact::{AttemptOutcome, AttemptReport, FactRefused, Next};
 use crate::ledger::Ledger;
 use crate::outcome::Unfinished;
+use crate::ready::ReadySet;
 use crate::start::{Start, StartWork};
 use crate::state::{Phase, TaskState};
 use crate::verdict::{self, Verdict};
@@ -23,9 +23,9 @@ pub(crate) struct Progress {
     // Invariant: one for each task, in canonical order.
     pub(crate) tasks: Vec<TaskState>,
     ledger: Ledger,
-    /// What may start, most urgent first. Two queues, because a model waits for everything that needs none (S5).
-    ready_free: BinaryHeap<Reverse<Turn>>,
-    ready_model: BinaryHeap<Reverse<Turn>>,
+    /// What may start. Apart, because a model waits for everything that needs none (S5).
+    ready_free: Ready,
+    ready_model: Ready,
     /// What waits for the run's budgets. Only the first of each can be the next to be admitted, since whoever comes
     /// later has at least as much committed before it.
     blocked_free: BTreeSet<TaskIndex>,
@@ -48,11 +48,11 @@ pub(crate) struct Progress {
     closed: bool,
 }
 
-/// When a ready task's turn comes: by priority, then by canonical order.
-#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
-struct Turn {
-    normal: bool,
-    task: TaskIndex,
+/// What is ready, by priority, then in canonical order.
+#[derive(Debug, Default)]
+struct Ready {
+    high: ReadySet,
+    normal: ReadySet,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -74,8 +74,8 @@ impl Progress {
             ledger: Ledger::new(graph),
             fold: Fold::new(graph),
             cut: tasks.len(),
-            ready_free: BinaryHeap::new(),
-            ready_model: BinaryHeap::new(),
+            ready_free: Ready::default(),
+            ready_model: Ready::default(),
             blocked_free: BTreeSet::new(),
             blocked_model: BTreeSet::new(),
             ready_free_count: 0,
@@ -99,7 +99,7 @@ impl Progress {
         if self.stop.is_some() {
             return None;
         }
-        while let Some(index) = self.take_turn() {
+        while let Some(index) = self.take_turn(graph) {
             let task = graph.task(index);
             match self.prepare(graph, task) {
                 Ok(work) => return Some(self.start(task, index, work)),
@@ -235,7 +235,7 @@ impl Progress {
             return Ok(Next::Settled);
         }
         let attempt = state.attempts;
-        self.make_ready(task, index);
+        self.make_ready(graph, task, index);
         Ok(Next::Retry { attempt, time_left_us })
     }
 
@@ -310,9 +310,12 @@ impl Progress {
     /// Works off everything that follows from what has just changed.
     fn advance(&mut self, graph: &CheckedGraph) {
         loop {
-            while let Some(index) = self.wave.pop() {
+            let mut next = 0;
+            while let Some(&index) = self.wave.get(next) {
+                next += 1;
                 self.look_at(graph, index);
             }
+            self.wave.clear();
             let moved = self.move_marks(graph);
             // Only what has moved a mark can make room, and admitting may move one again.
             if moved {
@@ -329,6 +332,7 @@ impl Progress {
         self.spend_no_more(graph, index);
     }
 
+    #[inline]
     fn emit(&mut self, event: Event) {
         self.fold.apply(&event);
         if let Some(events) = &mut self.observed {

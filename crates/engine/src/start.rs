@@ -1,6 +1,9 @@
 //! What the engine tells a driver to start.
 
+use std::sync::Arc;
+
 use kora_ir::{Filled, Message, TaskIndex};
+use serde_json::Value;
 
 /// One attempt that may start now, and what it may spend.
 #[non_exhaustive]
@@ -27,7 +30,7 @@ pub enum StartWork {
         /// The task's input.
         input: Filled,
         /// The operation's arguments.
-        args: Filled,
+        args: Arc<Value>,
     },
     /// Ask the task's model.
     Model {

@@ -2,11 +2,11 @@
 
 use std::fmt;
 
-use kora_ir::{GraphDigest, ValidatedOutput, write_canonical, write_string};
+use kora_ir::{GraphDigest, TaskType, ValidatedOutput, write_canonical, write_string};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
-use crate::{TaskRecord, TaskStatus, TelemetryBundle, ValidationStatus};
+use crate::{Stage, TaskRecord, TaskStatus, TelemetryBundle, ValidationStatus};
 
 /// Equal for two runs exactly if they are semantically equivalent (C2.6, C6.1).
 ///
@@ -14,11 +14,13 @@ use crate::{TaskRecord, TaskStatus, TelemetryBundle, ValidationStatus};
 ///
 /// ```json
 /// {"graph": "sha256:…", "tasks": [{"escalated_to": "…", "failure": {"breach": "…", "error_type": "…"},
-///  "id": "…", "output": …, "stages": "12357", "status": "…", "validation": "…"}]}
+///  "output": …, "stages": "12357", "status": "…", "validation": "…"}]}
 /// ```
 ///
-/// with every task in canonical order and absent members left out, so that any language can compute it. A stage is
-/// written as its place in KORA's list of eight, counted from 1: the words would be half of what is hashed.
+/// with every task in canonical order, so that any language can compute it. What is absent is left out, and so is
+/// whatever is as it is of a task that succeeded at once: a `status` of `success`, a `validation` of `pass`, the five
+/// `stages` of its type. The graph's digest stands for types and ids, and determines their order. A stage is written as
+/// its place in KORA's list of eight, counted from 1. What says nothing new would be most of what is hashed (decision 0012).
 #[derive(Clone, Copy, Eq, Hash, PartialEq)]
 pub struct SemanticDigest([u8; 32]);
 
@@ -53,13 +55,17 @@ const FLUSH_BYTES: usize = 16 << 10;
 
 fn write_task(record: &TaskRecord, output: Option<&ValidatedOutput>, text: &mut Vec<u8>) {
     text.push(b'{');
+    let mut first = true;
+    let mut member = |name: &[u8], text: &mut Vec<u8>| {
+        text.extend_from_slice(if std::mem::take(&mut first) { b"" } else { b"," });
+        text.extend_from_slice(name);
+    };
     if let Some(to) = &record.escalated_to {
-        text.extend_from_slice(b"\"escalated_to\":");
+        member(b"\"escalated_to\":", text);
         write_string(to.as_str(), text);
-        text.push(b',');
     }
     if let Some(failure) = &record.failure {
-        text.extend_from_slice(b"\"failure\":{");
+        member(b"\"failure\":{", text);
         if let Some(breach) = &failure.breach {
             text.extend_from_slice(b"\"breach\":");
             write_string(breach.cap.as_str(), text);
@@ -67,29 +73,40 @@ fn write_task(record: &TaskRecord, output: Option<&ValidatedOutput>, text: &mut 
         }
         text.extend_from_slice(b"\"error_type\":");
         write_string(failure.error_type.as_str(), text);
-        text.extend_from_slice(b"},");
+        text.push(b'}');
     }
-    text.extend_from_slice(b"\"id\":");
-    write_string(record.task_id.as_str(), text);
     if let Some(output) = output {
-        text.extend_from_slice(b",\"output\":");
+        member(b"\"output\":", text);
         write_canonical(output.value(), text);
     }
-    text.extend_from_slice(b",\"stages\":\"");
-    text.extend(record.stages.iter().map(|&stage| b'1' + stage as u8));
-    text.extend_from_slice(b"\",\"status\":\"");
-    text.extend_from_slice(match record.status {
-        TaskStatus::Success => b"success".as_slice(),
-        TaskStatus::Failed => b"failed",
-        TaskStatus::Skipped => b"skipped",
-    });
-    text.extend_from_slice(b"\",\"validation\":\"");
-    text.extend_from_slice(match record.validation_status {
-        ValidationStatus::Pass => b"pass".as_slice(),
-        ValidationStatus::Fail => b"fail",
-        ValidationStatus::Skipped => b"skipped",
-    });
-    text.extend_from_slice(b"\"}");
+    if record.stages[..] != *at_once(record.task_type) {
+        member(b"\"stages\":\"", text);
+        text.extend(record.stages.iter().map(|&stage| b'1' + stage as u8));
+        text.push(b'"');
+    }
+    match record.status {
+        TaskStatus::Success => {}
+        TaskStatus::Failed => member(b"\"status\":\"failed\"", text),
+        TaskStatus::Skipped => member(b"\"status\":\"skipped\"", text),
+    }
+    match record.validation_status {
+        ValidationStatus::Pass => {}
+        ValidationStatus::Fail => member(b"\"validation\":\"fail\"", text),
+        ValidationStatus::Skipped => member(b"\"validation\":\"skipped\"", text),
+    }
+    text.push(b'}');
+}
+
+/// The stages of a task that succeeds at its first attempt.
+fn at_once(task_type: TaskType) -> &'static [Stage; 5] {
+    const fn around(work: Stage) -> [Stage; 5] {
+        [Stage::TaskConstructed, Stage::DagValidated, work, Stage::SchemaValidation, Stage::TaskCompleted]
+    }
+    match task_type {
+        TaskType::Deterministic => const { &around(Stage::DeterministicExecution) },
+        TaskType::Model => const { &around(Stage::ModelInvocation) },
+        TaskType::Aggregation => const { &around(Stage::Aggregation) },
+    }
 }
 
 impl fmt::Display for SemanticDigest {

@@ -39,6 +39,7 @@ impl Fold {
     }
 
     /// Takes one event in. Events of one task must come in the order in which they happened.
+    #[inline]
     pub fn apply(&mut self, event: &Event) {
         let index = event.task().as_usize();
         match event {

@@ -41,7 +41,8 @@ pub(super) struct Core {
     run: Option<Run>,
     end: Option<End>,
     cancelled: bool,
-    workers: BTreeMap<u64, Worker>,
+    // Few, and most often one: looking through them is the fastest way to find one.
+    workers: Vec<Worker>,
     next_worker: u64,
     /// Dropping a sender stops the attempt.
     attempts: BTreeMap<TaskIndex, oneshot::Sender<()>>,
@@ -49,6 +50,7 @@ pub(super) struct Core {
 
 /// A thread that runs operations.
 struct Worker {
+    id: u64,
     stop: Arc<AtomicBool>,
     busy: Option<Busy>,
 }
@@ -71,9 +73,13 @@ impl Core {
         !self.workers.is_empty()
     }
 
+    fn leave(&mut self, worker: u64) {
+        self.workers.retain(|known| known.id != worker);
+    }
+
     /// Whether the worker may go on: the supervisor has not given it up.
     pub(super) fn owns(&self, worker: u64) -> bool {
-        self.workers.contains_key(&worker)
+        self.workers.iter().any(|known| known.id == worker)
     }
 }
 
@@ -88,7 +94,7 @@ impl Session {
             run: None,
             end: None,
             cancelled: false,
-            workers: BTreeMap::new(),
+            workers: Vec::new(),
             next_worker: 0,
             attempts: BTreeMap::new(),
         };
@@ -201,7 +207,7 @@ impl Session {
 
     /// Notes that a worker begins with `job`.
     pub(super) fn begin(&self, core: &mut Core, worker: u64, job: &Job, since: std::time::Instant) {
-        if let Some(worker) = core.workers.get_mut(&worker) {
+        if let Some(worker) = core.workers.iter_mut().find(|known| known.id == worker) {
             worker.busy =
                 Some(Busy { task: job.task, attempt: job.attempt, since, time_left: job.time_left });
         }
@@ -239,7 +245,7 @@ impl Session {
     /// A worker has nothing to do and goes; the last one ends the run. Returns what is left to be dropped, which takes
     /// its time and should keep nobody waiting.
     pub(super) fn retire(&self, core: &mut Core, worker: u64) -> Vec<Option<ValidatedOutput>> {
-        core.workers.remove(&worker);
+        core.leave(worker);
         if core.run.as_mut().is_none_or(|run| run.close().is_err()) {
             return Vec::new();
         }
@@ -261,7 +267,7 @@ impl Session {
         let now = std::time::Instant::now();
         let mut slowest = Duration::ZERO;
         let mut lost = Vec::new();
-        for (&id, worker) in &core.workers {
+        for worker in &core.workers {
             let Some(busy) = worker.busy else { continue };
             let elapsed = now.saturating_duration_since(busy.since);
             slowest = slowest.max(elapsed);
@@ -269,11 +275,11 @@ impl Session {
                 worker.stop.store(true, Ordering::Relaxed);
             }
             if elapsed > busy.time_left.saturating_add(GRACE) {
-                lost.push((id, busy, elapsed));
+                lost.push((worker.id, busy, elapsed));
             }
         }
         for (id, busy, elapsed) in lost {
-            core.workers.remove(&id);
+            core.leave(id);
             let outcome = AttemptOutcome::TimedOut;
             self.report(core, operation_report(busy.task, busy.attempt, elapsed, outcome));
             self.pump(core);
@@ -302,7 +308,7 @@ impl Session {
             if let Some(run) = core.run.as_mut() {
                 run.cancel();
             }
-            for worker in core.workers.values() {
+            for worker in &core.workers {
                 worker.stop.store(true, Ordering::Relaxed);
             }
             core.attempts.clear();
@@ -313,7 +319,7 @@ impl Session {
         let id = core.next_worker;
         core.next_worker += 1;
         let stop = Arc::new(AtomicBool::new(false));
-        core.workers.insert(id, Worker { stop: Arc::clone(&stop), busy: None });
+        core.workers.push(Worker { id, stop: Arc::clone(&stop), busy: None });
         let session = Arc::clone(self);
         self.runtime.spawn_blocking(move || worker::work(&session, id, &stop, begin));
         self.changed.notify_one();
@@ -324,7 +330,7 @@ impl Session {
         for task in run.take_unwanted() {
             core.attempts.remove(&task);
             let at_it = |worker: &&Worker| worker.busy.is_some_and(|busy| busy.task == task);
-            for worker in core.workers.values().filter(at_it) {
+            for worker in core.workers.iter().filter(at_it) {
                 worker.stop.store(true, Ordering::Relaxed);
             }
         }

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use engine::{AttemptOutcome, Next};
 use kora_ir::{Filled, TaskIndex};
 use operations::{Meter, OperationCall, OperationErrorKind};
+use serde_json::Value;
 
 use super::session::{Session, operation_report};
 
@@ -17,7 +18,7 @@ pub(super) struct Job {
     pub(super) task: TaskIndex,
     pub(super) attempt: u32,
     pub(super) input: Filled,
-    pub(super) args: Filled,
+    pub(super) args: Arc<Value>,
     pub(super) time_left: Duration,
 }
 

@@ -1,12 +1,11 @@
 //! Who may start, and whose turn it is (S5, S6).
 
-use std::cmp::Reverse;
 use std::collections::BTreeSet;
 
 use kora_ir::{CheckedGraph, Priority, Task, TaskIndex};
 use telemetry::{Breach, Budgeted, FailureCategory};
 
-use super::{Progress, Turn, failure};
+use super::{Progress, Ready, failure};
 use crate::ledger::{Admission, RunCap};
 use crate::state::Phase;
 
@@ -25,7 +24,7 @@ impl Progress {
                 self.tasks[rank].allowance = allowance;
                 // Now, and not when its turn comes: who fails must not depend on who else is running.
                 match self.check_inputs(graph, task) {
-                    Ok(()) => self.make_ready(task, index),
+                    Ok(()) => self.make_ready(graph, task, index),
                     Err(message) => {
                         let failure = failure(task, FailureCategory::ValidationError, message, None);
                         self.fail(graph, index, failure);
@@ -65,24 +64,34 @@ impl Progress {
         self.ready_free_count -= usize::from(!task.task_type.is_model());
     }
 
-    pub(super) fn make_ready(&mut self, task: &Task, index: TaskIndex) {
+    pub(super) fn make_ready(&mut self, graph: &CheckedGraph, task: &Task, index: TaskIndex) {
         self.tasks[index.as_usize()].phase = Phase::Ready;
         self.ready_free_count += usize::from(!task.task_type.is_model());
-        let turn = Reverse(Turn { normal: task.routing.priority == Priority::Normal, task: index });
-        if task.task_type.is_model() { self.ready_model.push(turn) } else { self.ready_free.push(turn) }
+        let ready = if task.task_type.is_model() { &mut self.ready_model } else { &mut self.ready_free };
+        let set = match task.routing.priority {
+            Priority::High => &mut ready.high,
+            Priority::Normal => &mut ready.normal,
+        };
+        set.insert(graph, index);
     }
 
     /// The task whose turn it is. What has been started out of turn, or no longer counts, lost its turn.
-    pub(super) fn take_turn(&mut self) -> Option<TaskIndex> {
+    pub(super) fn take_turn(&mut self, graph: &CheckedGraph) -> Option<TaskIndex> {
         loop {
-            let Reverse(turn) = match self.ready_free.pop() {
-                Some(turn) => turn,
-                None if self.running_free == 0 => self.ready_model.pop()?,
+            let index = match self.ready_free.pop_first(graph) {
+                Some(index) => index,
+                None if self.running_free == 0 => self.ready_model.pop_first(graph)?,
                 None => return None,
             };
-            if self.tasks[turn.task.as_usize()].phase == Phase::Ready {
-                return Some(turn.task);
+            if self.tasks[index.as_usize()].phase == Phase::Ready {
+                return Some(index);
             }
         }
+    }
+}
+
+impl Ready {
+    fn pop_first(&mut self, graph: &CheckedGraph) -> Option<TaskIndex> {
+        self.high.pop_first(graph).or_else(|| self.normal.pop_first(graph))
     }
 }

@@ -37,7 +37,7 @@ impl Progress {
             Work::Operation(operation) => {
                 let args =
                     operation.args.resolve(output_of).map_err(|error| unresolved(graph, "args", &error))?;
-                Ok(StartWork::Operation { input, args })
+                Ok(StartWork::Operation { input, args: args.into_shared() })
             }
             Work::Model(call) => {
                 let fill = |message: &Message<PromptTemplate>| {
