@@ -72,7 +72,7 @@ pub(crate) struct Ledger {
 impl Ledger {
     pub(crate) fn new(graph: &CheckedGraph) -> Self {
         let budgets = graph.budgets();
-        let watched = graph.tasks().iter().any(watches_budget);
+        let watched = budgets.max_tokens().is_some() && graph.tasks().iter().any(watches_budget);
         let meters = [
             (Shared::LlmCalls, budgets.max_llm_calls(), false),
             (Shared::CpuUnits, budgets.max_cpu_units(), false),

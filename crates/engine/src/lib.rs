@@ -25,4 +25,4 @@ pub use crate::fact::{AttemptOutcome, AttemptReport, Fact, FactRefused, Next, Us
 pub use crate::outcome::{RunOutcome, Unfinished};
 pub use crate::replay::{ReplayError, replay};
 pub use crate::run::Run;
-pub use crate::start::{Start, StartWork};
+pub use crate::start::{Arguments, Start, StartWork};

@@ -32,11 +32,9 @@ impl RunOutcome {
             Resolution::By(by) => tasks[by.as_usize()].output.clone(),
             Resolution::Open | Resolution::Failed => None,
         };
-        let failure = tasks
-            .iter()
-            .zip(telemetry_bundle.tasks())
-            .filter(|(state, _)| is_root_cause(state, &tasks))
-            .find_map(|(_, record)| record.failure.as_deref().cloned());
+        let failure = (graph.names().indices().zip(&tasks))
+            .filter(|(_, state)| is_root_cause(state, &tasks))
+            .find_map(|(index, _)| telemetry_bundle.failure(index).cloned());
         let outputs: Vec<_> = tasks.into_iter().map(|state| state.output).collect();
         let semantic_digest =
             SemanticDigest::of(graph.digest(), &telemetry_bundle, outputs.iter().map(Option::as_ref));

@@ -39,6 +39,8 @@ pub(crate) struct Progress {
     settled_to: usize,
     /// Tasks after this one do not count (S10).
     cut: usize,
+    /// Whether any task was resolved without an output: until then no dependency needs to be looked at.
+    any_failed: bool,
     stop: Option<Stop>,
     pub(crate) unwanted: Vec<TaskIndex>,
     /// Tasks to look at because something before them changed. Kept here to keep its memory.
@@ -63,13 +65,8 @@ enum Stop {
 
 impl Progress {
     pub(crate) fn new(graph: &CheckedGraph) -> Self {
-        let tasks: Vec<TaskState> = graph
-            .tasks()
-            .iter()
-            .map(|task| TaskState::new(task.dependencies.len() + usize::from(task.resolves.is_some())))
-            .collect();
-        let wave =
-            graph.iter().map(|(index, _)| index).filter(|i| tasks[i.as_usize()].pending == 0).collect();
+        let tasks: Vec<TaskState> = graph.waits().iter().map(|&waits| TaskState::new(waits)).collect();
+        let wave = graph.names().indices().filter(|i| graph.waits()[i.as_usize()] == 0).collect();
         let mut progress = Self {
             ledger: Ledger::new(graph),
             fold: Fold::new(graph),
@@ -83,6 +80,7 @@ impl Progress {
             running: 0,
             spent_to: 0,
             settled_to: 0,
+            any_failed: false,
             stop: None,
             unwanted: Vec::new(),
             observed: None,
@@ -332,7 +330,8 @@ impl Progress {
         self.spend_no_more(graph, index);
     }
 
-    #[inline]
+    // Inlined, so that where an event is made its kind need not be found out again.
+    #[inline(always)]
     fn emit(&mut self, event: Event) {
         self.fold.apply(&event);
         if let Some(events) = &mut self.observed {

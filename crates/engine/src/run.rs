@@ -113,6 +113,11 @@ impl Run {
         std::mem::take(&mut self.progress.unwanted)
     }
 
+    /// Whether there are any to be taken.
+    pub fn has_unwanted(&self) -> bool {
+        !self.progress.unwanted.is_empty()
+    }
+
     /// Attempts under way.
     pub fn running(&self) -> usize {
         self.progress.running

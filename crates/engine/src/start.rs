@@ -1,8 +1,6 @@
 //! What the engine tells a driver to start.
 
-use std::sync::Arc;
-
-use kora_ir::{Filled, Message, TaskIndex};
+use kora_ir::{Filled, Message, Task, TaskIndex, Work};
 use serde_json::Value;
 
 /// One attempt that may start now, and what it may spend.
@@ -21,6 +19,27 @@ pub struct Start {
     pub time_left_us: u64,
 }
 
+/// The arguments of an operation. Most refer to nothing, and lending those costs nothing, where sharing them would.
+#[expect(clippy::exhaustive_enums, reason = "arguments refer to others or do not")]
+#[derive(Clone, Debug, PartialEq)]
+pub enum Arguments {
+    /// As the graph has them.
+    AsWritten,
+    /// With every reference resolved.
+    Filled(Box<Value>),
+}
+
+impl Arguments {
+    /// What the operation of `task` is given. `None` if `task` asks a model.
+    pub fn of<'a>(&'a self, task: &'a Task) -> Option<&'a Value> {
+        match (self, &task.work) {
+            (Self::Filled(args), Work::Operation(_)) => Some(args),
+            (Self::AsWritten, Work::Operation(operation)) => operation.args.as_fixed().map(|args| &**args),
+            (Self::AsWritten | Self::Filled(_), Work::Model(_)) => None,
+        }
+    }
+}
+
 /// What to do. An operation comes without any handle to a model, and a model without any to an operation (I4).
 #[expect(clippy::exhaustive_enums, reason = "a task either computes or asks a model")]
 #[derive(Clone, Debug, PartialEq)]
@@ -30,7 +49,7 @@ pub enum StartWork {
         /// The task's input.
         input: Filled,
         /// The operation's arguments.
-        args: Arc<Value>,
+        args: Arguments,
     },
     /// Ask the task's model.
     Model {

@@ -24,10 +24,10 @@ pub(crate) struct TaskState {
 }
 
 impl TaskState {
-    pub(crate) fn new(pending: usize) -> Self {
+    pub(crate) fn new(pending: u32) -> Self {
         Self {
             phase: Phase::Pending,
-            pending: u32::try_from(pending).unwrap_or(u32::MAX),
+            pending,
             attempts: 0,
             spent: Spent::default(),
             allowance: Allowance { tokens: 0, attempts: 0 },

@@ -11,7 +11,7 @@ use crate::graph::Parts;
 use crate::order::{OrderInput, canonical_order};
 use crate::read::{GraphDraft, ReferenceDraft, TaskDraft};
 use crate::report::{At, Report};
-use crate::{Limits, TaskId, TaskIndex, ViolationCode, suggest};
+use crate::{Limits, TaskIndex, TaskNames, TaskType, ViolationCode, suggest};
 
 /// No task: an id that was reported, or one that no task has.
 const NOBODY: u32 = u32::MAX;
@@ -164,7 +164,7 @@ impl<'d> Checker<'d, '_, '_> {
         let draft = self.draft;
         let ids: Vec<&str> = draft.tasks.iter().map(|task| task.id.as_deref().unwrap_or_default()).collect();
         let is_model: Vec<bool> =
-            draft.tasks.iter().map(|task| task.task_type.is_some_and(crate::TaskType::is_model)).collect();
+            draft.tasks.iter().map(|task| task.task_type.is_some_and(TaskType::is_model)).collect();
         // Unknown dependencies were reported; the others may still form a cycle.
         let mut known = Vec::with_capacity(self.dependencies.len());
         let mut starts = Vec::with_capacity(ids.len() + 1);
@@ -243,11 +243,15 @@ fn build(
     for &(source, target) in &edges.arrows {
         resolves[target as usize] = Some(rank_of(source));
     }
-    let id_at = |&place: &u32| draft.tasks[place as usize].id.as_deref().unwrap_or_default();
-    let ids: Vec<TaskId> = TaskId::all(order.iter().map(id_at)).collect();
+    let name_at = |&place: &u32| {
+        let task = &draft.tasks[place as usize];
+        // A task that lacks one was reported.
+        (task.id.as_deref().unwrap_or_default(), task.task_type.unwrap_or(TaskType::Deterministic))
+    };
+    let names = TaskNames::new(order.iter().map(name_at));
     let mut drafts: Vec<Option<TaskDraft<'_>>> = draft.tasks.into_iter().map(Some).collect();
     let mut tasks = Vec::with_capacity(order.len());
-    for (&place, id) in order.iter().zip(ids) {
+    for (&place, index) in order.iter().zip(names.indices()) {
         let task = drafts[place as usize].take()?;
         let finish = tasks::Finish {
             rank_of: &rank_of,
@@ -258,7 +262,7 @@ fn build(
             limits,
             targets: edges.targets_of(place),
         };
-        tasks.push(finish.task(id, task)?);
+        tasks.push(finish.task(names.id(index), task)?);
     }
     sure::prove(&mut tasks);
     Some(Parts {
@@ -271,6 +275,7 @@ fn build(
         tenant_id: draft.tenant_id,
         created_at: draft.created_at,
         tasks: tasks.into(),
+        names,
         places: order.into(),
     })
 }

@@ -11,8 +11,8 @@ use crate::read::MAX_DEPTH;
 use crate::report::{At, Report};
 use crate::schema::deeper_than;
 use crate::{
-    GraphBudgets, GraphDigest, InvalidGraph, Limits, Task, TaskIndex, ViolationCode, Warning, digest, parse,
-    warning,
+    GraphBudgets, GraphDigest, InvalidGraph, Limits, Task, TaskIndex, TaskNames, ViolationCode, Warning,
+    digest, parse, warning,
 };
 
 /// A TaskGraph that passed every check. Cloning is cheap; nothing can change it.
@@ -28,6 +28,8 @@ pub(crate) struct Graph {
     // Invariant: `dependents[dependents_of[i]..dependents_of[i + 1]]` are those of task `i`, ascending, without repeats.
     dependents_of: Box<[u32]>,
     dependents: Box<[TaskIndex]>,
+    // Invariant: how many tasks each waits for, in canonical order. In one piece, where a run begins by reading them.
+    waits: Box<[u32]>,
     // Invariant: sorted by id, for lookup.
     by_id: Box<[TaskIndex]>,
 }
@@ -45,6 +47,7 @@ pub(crate) struct Parts {
     pub(crate) created_at: Option<String>,
     // Invariant: in canonical order, so that an index is a rank (S4).
     pub(crate) tasks: Box<[Task]>,
+    pub(crate) names: TaskNames,
     // Invariant: where each of them stands in the document.
     pub(crate) places: Box<[u32]>,
 }
@@ -76,7 +79,11 @@ impl Graph {
         }
         let mut by_id: Vec<TaskIndex> = (0..).map(TaskIndex).take(tasks.len()).collect();
         by_id.sort_unstable_by(|a, b| tasks[a.as_usize()].id.cmp(&tasks[b.as_usize()].id));
+        let waits = tasks.iter().map(|task| {
+            u32::try_from(task.dependencies.len()).unwrap_or(u32::MAX) + u32::from(task.resolves.is_some())
+        });
         Self {
+            waits: waits.collect(),
             source: source.into(),
             digest: OnceLock::new(),
             warnings: OnceLock::new(),
@@ -216,6 +223,16 @@ impl CheckedGraph {
     pub fn iter(&self) -> impl ExactSizeIterator<Item = (TaskIndex, &Task)> {
         #[expect(clippy::cast_possible_truncation, reason = "`Limits::max_tasks` is far below")]
         self.0.parts.tasks.iter().enumerate().map(|(index, task)| (TaskIndex(index as u32), task))
+    }
+
+    /// What all tasks are called.
+    pub fn names(&self) -> &TaskNames {
+        &self.0.parts.names
+    }
+
+    /// How many tasks each waits for, in canonical order: its dependencies, and the one that it stands in for.
+    pub fn waits(&self) -> &[u32] {
+        &self.0.waits
     }
 
     /// One task.

@@ -7,6 +7,8 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
+use crate::TaskType;
+
 /// A task's id, as written in the graph and unique in it.
 ///
 /// Made only by reading a graph, so it is within [`Limits::max_id_bytes`](crate::Limits::max_id_bytes) and of the
@@ -20,19 +22,6 @@ pub struct TaskId {
 }
 
 impl TaskId {
-    /// The ids of a graph, in the order given.
-    pub(crate) fn all<'i>(ids: impl Iterator<Item = &'i str> + Clone) -> impl Iterator<Item = Self> {
-        let all: Arc<str> = ids.clone().collect::<String>().into();
-        let lengths: Vec<u32> = ids.map(|id| u32::try_from(id.len()).unwrap_or(u32::MAX)).collect();
-        let mut start = 0;
-        // A document has at most 2^32 - 1 bytes, and these are fewer.
-        lengths.into_iter().map(move |len| {
-            let id = Self { all: Arc::clone(&all), start, len };
-            start = start.saturating_add(len);
-            id
-        })
-    }
-
     /// The id's text.
     pub fn as_str(&self) -> &str {
         let start = self.start as usize;
@@ -81,6 +70,67 @@ impl Serialize for TaskId {
 impl fmt::Display for TaskId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
+    }
+}
+
+/// What the tasks of a graph are called and of which type they are: all that a report needs to know of a graph, and a
+/// small part of it. Cloning is cheap.
+#[derive(Clone, Eq, PartialEq)]
+pub struct TaskNames(Arc<Names>);
+
+#[derive(Eq, PartialEq)]
+struct Names {
+    all: Arc<str>,
+    // Invariant: where each id starts, and where the last one ends.
+    starts: Box<[u32]>,
+    // Invariant: one for each id.
+    types: Box<[TaskType]>,
+}
+
+impl TaskNames {
+    /// Of these ids and types, in canonical order.
+    pub(crate) fn new<'i>(tasks: impl Iterator<Item = (&'i str, TaskType)> + Clone) -> Self {
+        let all: String = tasks.clone().map(|(id, _)| id).collect();
+        let ends = tasks.clone().scan(0_u32, |end, (id, _)| {
+            // A document has at most 2^32 - 1 bytes, and these are fewer.
+            *end = end.saturating_add(u32::try_from(id.len()).unwrap_or(u32::MAX));
+            Some(*end)
+        });
+        let starts = std::iter::once(0).chain(ends).collect();
+        Self(Arc::new(Names {
+            all: all.into(),
+            starts,
+            types: tasks.map(|(_, task_type)| task_type).collect(),
+        }))
+    }
+
+    /// How many tasks there are.
+    #[expect(clippy::len_without_is_empty, reason = "a graph has a root")]
+    pub fn len(&self) -> usize {
+        self.0.types.len()
+    }
+
+    /// A task's id.
+    pub fn id(&self, index: TaskIndex) -> TaskId {
+        let (start, end) = (self.0.starts[index.as_usize()], self.0.starts[index.as_usize() + 1]);
+        TaskId { all: Arc::clone(&self.0.all), start, len: end - start }
+    }
+
+    /// A task's type.
+    pub fn task_type(&self, index: TaskIndex) -> TaskType {
+        self.0.types[index.as_usize()]
+    }
+
+    /// The places of all tasks, in canonical order.
+    pub fn indices(&self) -> impl ExactSizeIterator<Item = TaskIndex> + use<> {
+        #[expect(clippy::cast_possible_truncation, reason = "`Limits::max_tasks` is far below")]
+        (0..self.len()).map(|index| TaskIndex(index as u32))
+    }
+}
+
+impl fmt::Debug for TaskNames {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.indices().map(|index| self.id(index))).finish()
     }
 }
 

@@ -41,7 +41,7 @@ pub use crate::budget::{GraphBudgets, TaskBudget};
 pub use crate::canonical::{write_canonical, write_string};
 pub use crate::escalation::{EscalationCondition, EscalationEdge};
 pub use crate::graph::{CheckedGraph, FailurePolicy};
-pub use crate::id::{GraphDigest, TaskId, TaskIndex};
+pub use crate::id::{GraphDigest, TaskId, TaskIndex, TaskNames};
 pub use crate::limits::Limits;
 pub use crate::prompt::{Message, PromptError, PromptTemplate, Role};
 pub use crate::reference::{Filled, Template, UnresolvedReason, UnresolvedReference};

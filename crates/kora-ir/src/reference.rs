@@ -128,14 +128,6 @@ pub enum Filled {
 }
 
 impl Filled {
-    /// The payload, to be held by many.
-    pub fn into_shared(self) -> Arc<Value> {
-        match self {
-            Self::Shared(value) => value,
-            Self::Own(value) => Arc::new(value),
-        }
-    }
-
     /// The payload, copied only if others hold it.
     pub fn into_value(self) -> Value {
         match self {
@@ -249,7 +241,11 @@ impl<'f, 'o, F: Fn(TaskIndex) -> Option<&'o ValidatedOutput>> Filling<'f, F> {
             Node::Array(items) => {
                 let mut array = Vec::with_capacity(items.len());
                 for item in items {
-                    array.push(self.fill(item)?);
+                    // Most are references: those are filled here, without a step down.
+                    array.push(match item {
+                        Node::Reference(pointer) => self.find(pointer)?.clone(),
+                        item @ (Node::Fixed(_) | Node::Array(_) | Node::Object(_)) => self.fill(item)?,
+                    });
                 }
                 Ok(Value::Array(array))
             }

@@ -2,11 +2,12 @@
 
 use std::fmt;
 
-use kora_ir::{GraphDigest, TaskType, ValidatedOutput, write_canonical, write_string};
+use kora_ir::{GraphDigest, TaskIndex, TaskNames, TaskType, ValidatedOutput, write_canonical, write_string};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
-use crate::{Stage, TaskRecord, TaskStatus, TelemetryBundle, ValidationStatus};
+use crate::entry::Entry;
+use crate::{Stage, TaskStatus, TelemetryBundle, ValidationStatus};
 
 /// Equal for two runs exactly if they are semantically equivalent (C2.6, C6.1).
 ///
@@ -34,11 +35,12 @@ impl SemanticDigest {
         let mut hash = Sha256::new();
         let mut text = Vec::with_capacity(FLUSH_BYTES * 2);
         text.extend_from_slice(format!("{{\"graph\":\"{graph}\",\"tasks\":[").as_bytes());
-        for (index, (record, output)) in bundle.tasks().iter().zip(outputs).enumerate() {
-            if index > 0 {
+        let entries = bundle.names.indices().zip(&bundle.entries).zip(outputs);
+        for (nth, ((index, entry), output)) in entries.enumerate() {
+            if nth > 0 {
                 text.push(b',');
             }
-            write_task(record, output, &mut text);
+            write_task(index, entry, &bundle.names, output, &mut text);
             if text.len() >= FLUSH_BYTES {
                 hash.update(&text);
                 text.clear();
@@ -53,18 +55,24 @@ impl SemanticDigest {
 /// Hashing larger pieces at once costs less a byte.
 const FLUSH_BYTES: usize = 16 << 10;
 
-fn write_task(record: &TaskRecord, output: Option<&ValidatedOutput>, text: &mut Vec<u8>) {
+fn write_task(
+    index: TaskIndex,
+    entry: &Entry,
+    names: &TaskNames,
+    output: Option<&ValidatedOutput>,
+    text: &mut Vec<u8>,
+) {
     text.push(b'{');
     let mut first = true;
     let mut member = |name: &[u8], text: &mut Vec<u8>| {
         text.extend_from_slice(if std::mem::take(&mut first) { b"" } else { b"," });
         text.extend_from_slice(name);
     };
-    if let Some(to) = &record.escalated_to {
+    if let Some(to) = entry.escalated_to {
         member(b"\"escalated_to\":", text);
-        write_string(to.as_str(), text);
+        write_string(names.id(to).as_str(), text);
     }
-    if let Some(failure) = &record.failure {
+    if let Some(failure) = &entry.failure {
         member(b"\"failure\":{", text);
         if let Some(breach) = &failure.breach {
             text.extend_from_slice(b"\"breach\":");
@@ -79,17 +87,17 @@ fn write_task(record: &TaskRecord, output: Option<&ValidatedOutput>, text: &mut 
         member(b"\"output\":", text);
         write_canonical(output.value(), text);
     }
-    if record.stages[..] != *at_once(record.task_type) {
+    if entry.stages[..] != *at_once(names.task_type(index)) {
         member(b"\"stages\":\"", text);
-        text.extend(record.stages.iter().map(|&stage| b'1' + stage as u8));
+        text.extend(entry.stages.iter().map(|&stage| b'1' + stage as u8));
         text.push(b'"');
     }
-    match record.status {
+    match entry.status {
         TaskStatus::Success => {}
         TaskStatus::Failed => member(b"\"status\":\"failed\"", text),
         TaskStatus::Skipped => member(b"\"status\":\"skipped\"", text),
     }
-    match record.validation_status {
+    match entry.validation_status {
         ValidationStatus::Pass => {}
         ValidationStatus::Fail => member(b"\"validation\":\"fail\"", text),
         ValidationStatus::Skipped => member(b"\"validation\":\"skipped\"", text),

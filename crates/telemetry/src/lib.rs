@@ -7,6 +7,7 @@ mod stage;
 mod failure;
 mod record;
 
+mod entry;
 mod event;
 mod fold;
 mod totals;

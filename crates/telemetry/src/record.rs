@@ -17,8 +17,6 @@ pub struct TaskRecord {
     pub status: TaskStatus,
     /// Milliseconds of all attempts together, waits between them not counted.
     pub duration_ms: u64,
-    #[serde(skip)]
-    pub(crate) elapsed_us: u64,
     /// Prompt tokens of all attempts together.
     pub tokens_in: u64,
     /// Generated tokens of all attempts together.

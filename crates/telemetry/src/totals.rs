@@ -2,7 +2,8 @@
 
 use serde::Serialize;
 
-use crate::{Stage, TaskRecord};
+use crate::Stage;
+use crate::entry::Entry;
 
 /// The run's totals. Computed from its records and from nothing else, so they cannot disagree (I5).
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize)]
@@ -19,12 +20,12 @@ pub struct Totals {
 }
 
 impl Totals {
-    pub(crate) fn of(records: &[TaskRecord], invocations: u64, total_latency_ms: u64) -> Self {
+    pub(crate) fn of(entries: &[Entry], invocations: u64, total_latency_ms: u64) -> Self {
         let mut totals = Self { total_latency_ms, model_invocation_count: invocations, ..Self::default() };
-        for record in records {
+        for entry in entries {
             totals.total_tokens =
-                totals.total_tokens.saturating_add(record.tokens_in).saturating_add(record.tokens_out);
-            let executed = record
+                totals.total_tokens.saturating_add(entry.tokens_in).saturating_add(entry.tokens_out);
+            let executed = entry
                 .stages
                 .iter()
                 .any(|stage| matches!(stage, Stage::DeterministicExecution | Stage::Aggregation));

@@ -220,7 +220,7 @@ impl Session {
         let next = core.run.as_mut()?.report(report).unwrap_or_else(|refused| bug(&refused));
         self.tell(core);
         self.stop_unwanted(core);
-        if next == Next::Settled {
+        if next == Next::Settled && !core.attempts.is_empty() {
             core.attempts.remove(&task);
         }
         Some(next)
@@ -327,6 +327,9 @@ impl Session {
 
     fn stop_unwanted(&self, core: &mut Core) {
         let Some(run) = core.run.as_mut() else { return };
+        if !run.has_unwanted() {
+            return;
+        }
         for task in run.take_unwanted() {
             core.attempts.remove(&task);
             let at_it = |worker: &&Worker| worker.busy.is_some_and(|busy| busy.task == task);
@@ -336,6 +339,7 @@ impl Session {
         }
     }
 
+    #[inline]
     fn tell(&self, core: &mut Core) {
         if let (Some(observer), Some(run)) = (&self.observer, &mut core.run) {
             for event in run.drain_events() {

@@ -5,10 +5,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use engine::{AttemptOutcome, Next};
+use engine::{Arguments, AttemptOutcome, Next};
 use kora_ir::{Filled, TaskIndex};
 use operations::{Meter, OperationCall, OperationErrorKind};
-use serde_json::Value;
 
 use super::session::{Session, operation_report};
 
@@ -18,7 +17,7 @@ pub(super) struct Job {
     pub(super) task: TaskIndex,
     pub(super) attempt: u32,
     pub(super) input: Filled,
-    pub(super) args: Arc<Value>,
+    pub(super) args: Arguments,
     pub(super) time_left: Duration,
 }
 
@@ -80,16 +79,18 @@ pub(super) fn work(session: &Arc<Session>, id: u64, stop: &Arc<AtomicBool>, begi
 
 /// Runs an operation and holds its output against the schema (C4.4). A panic of the operation is its failure.
 fn run(session: &Session, job: &Job, meter: &mut Meter) -> AttemptOutcome {
-    let call = OperationCall { args: &job.args, input: &job.input, attempt: job.attempt };
-    let Some(operation) = session.plan().and_then(|plan| plan.operation(job.task)) else {
+    let task = session.graph.task(job.task);
+    let operation = session.plan().and_then(|plan| plan.operation(job.task));
+    let Some((operation, args)) = operation.zip(job.args.of(task)) else {
         // The plan has an operation for every such task, and the engine starts only those.
         return AttemptOutcome::Failed {
             message: String::from("no operation was planned"),
             transient: false,
         };
     };
+    let call = OperationCall { args, input: &job.input, attempt: job.attempt };
     match catch_unwind(AssertUnwindSafe(|| operation.run(&call, meter))) {
-        Ok(Ok(value)) => match session.graph.task(job.task).schema.admit(value) {
+        Ok(Ok(value)) => match task.schema.admit(value) {
             Ok(output) => AttemptOutcome::Output(output),
             Err(mismatch) => AttemptOutcome::SchemaMismatch(mismatch),
         },

@@ -8,7 +8,7 @@ use telemetry::{Event, FailureCategory, SkipReason};
 
 use super::{Progress, failure};
 use crate::skip;
-use crate::start::StartWork;
+use crate::start::{Arguments, StartWork};
 use crate::state::Resolution;
 
 impl Progress {
@@ -35,9 +35,14 @@ impl Progress {
         let input = task.input.resolve(output_of).map_err(|error| unresolved(graph, "input", &error))?;
         match &task.work {
             Work::Operation(operation) => {
-                let args =
-                    operation.args.resolve(output_of).map_err(|error| unresolved(graph, "args", &error))?;
-                Ok(StartWork::Operation { input, args: args.into_shared() })
+                let args = if operation.args.as_fixed().is_some() {
+                    Arguments::AsWritten
+                } else {
+                    let args = operation.args.resolve(output_of);
+                    let args = args.map_err(|error| unresolved(graph, "args", &error))?;
+                    Arguments::Filled(Box::new(args.into_value()))
+                };
+                Ok(StartWork::Operation { input, args })
             }
             Work::Model(call) => {
                 let fill = |message: &Message<PromptTemplate>| {
@@ -71,7 +76,9 @@ impl Progress {
         let failed = |&&from: &&TaskIndex| {
             task.resolves != Some(from) && self.tasks[from.as_usize()].resolution == Resolution::Failed
         };
-        if let Some(&from) = task.dependencies.iter().find(failed) {
+        if self.any_failed
+            && let Some(&from) = task.dependencies.iter().find(failed)
+        {
             let message = format!("dependency `{}` has no output", graph.task(from).id);
             self.fail(graph, index, failure(task, FailureCategory::DependencyFailure, message, None));
             return;

@@ -86,15 +86,18 @@ impl Progress {
         let resolution = if self.tasks[index.as_usize()].output.is_some() {
             Resolution::By(index)
         } else {
+            self.any_failed = true;
             self.cut_after(graph, index);
             Resolution::Failed
         };
         let mut resolved = Some(index);
         while let Some(index) = resolved {
             self.tasks[index.as_usize()].resolution = resolution;
+            let task = graph.task(index);
+            let has_targets = !task.escalation.is_empty();
             for &dependent in graph.dependents(index) {
                 // A task that stands in for this one has read its output already.
-                if graph.task(dependent).resolves == Some(index) {
+                if has_targets && graph.task(dependent).resolves == Some(index) {
                     continue;
                 }
                 let state = &mut self.tasks[dependent.as_usize()];
@@ -103,7 +106,7 @@ impl Progress {
                     self.wave.push(dependent);
                 }
             }
-            resolved = graph.task(index).resolves;
+            resolved = task.resolves;
         }
     }
 
