@@ -274,7 +274,7 @@ fn shape_graph(shape: &Shape) -> CheckedGraph {
     assert!(written.success());
     let document = std::fs::read_to_string(&path).unwrap();
     std::fs::remove_file(&path).unwrap();
-    CheckedGraph::parse(&document, &Limits::default()).unwrap()
+    CheckedGraph::parse_owned(document, &Limits::default()).unwrap()
 }
 
 fn memory(tasks: usize) {

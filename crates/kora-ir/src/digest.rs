@@ -18,14 +18,73 @@ pub(crate) fn canonical(value: &Value) -> Vec<u8> {
 }
 
 /// The digest of a document that was read without violations.
+///
+/// The document is written piece by piece, so that a graph of a gigabyte does not take two more to be named: the members
+/// of the outermost object in order, and what their arrays hold one after the other. Only what is inside of those, a task
+/// at most, is ever held.
 pub(crate) fn of_source(source: &str) -> GraphDigest {
-    let mut writer =
-        Writer { json: Json::new(source), out: Vec::with_capacity(source.len()), sorted: Vec::new() };
+    let mut hash = Sha256::new();
     // Not reached with text that is not JSON, or nested beyond what was read: the reader accepted it.
-    if writer.value().is_err() {
-        writer.out.clear();
+    let _ = outermost(source, &mut hash);
+    GraphDigest(hash.finalize().into())
+}
+
+/// Hashing larger pieces at once costs less a byte.
+const PIECE_BYTES: usize = 64 << 10;
+
+fn outermost(source: &str, hash: &mut Sha256) -> Read<()> {
+    let mut json = Json::new(source);
+    if json.peek()? != Kind::Object {
+        return member(source, hash);
     }
-    GraphDigest(Sha256::digest(&writer.out).into())
+    let mut fields: Vec<(Cow<'_, str>, &str)> = Vec::new();
+    let mut key = json.enter_object()?;
+    while let Some(name) = key {
+        json.peek()?;
+        let start = json.offset();
+        json.skip()?;
+        fields.push((name.text, json.text_from(start)));
+        key = json.next_key()?;
+    }
+    fields.sort_unstable_by(|(a, _), (b, _)| by_utf16(a, b));
+    let mut punctuation = b'{';
+    let mut text = Vec::new();
+    for (name, value) in fields {
+        text.push(punctuation);
+        write_string(&name, &mut text);
+        text.push(b':');
+        hash.update(&text);
+        text.clear();
+        member(value, hash)?;
+        punctuation = b',';
+    }
+    hash.update(if punctuation == b'{' { b"{}".as_slice() } else { b"}" });
+    Ok(())
+}
+
+/// A value, element by element if it is an array.
+fn member(source: &str, hash: &mut Sha256) -> Read<()> {
+    let mut writer = Writer { json: Json::new(source), out: Vec::new(), sorted: Vec::new() };
+    if writer.json.peek()? == Kind::Array {
+        writer.out.push(b'[');
+        let mut more = writer.json.enter_array()?;
+        while more {
+            writer.value()?;
+            more = writer.json.next_element()?;
+            if more {
+                writer.out.push(b',');
+            }
+            if writer.out.len() >= PIECE_BYTES {
+                hash.update(&writer.out);
+                writer.out.clear();
+            }
+        }
+        writer.out.push(b']');
+    } else {
+        writer.value()?;
+    }
+    hash.update(&writer.out);
+    Ok(())
 }
 
 /// Writes canonical JSON straight from the text: a tree in between would cost more than everything else.

@@ -59,7 +59,7 @@ impl fmt::Debug for Graph {
 }
 
 impl Graph {
-    fn new(parts: Parts, source: &str) -> Self {
+    fn new(parts: Parts, source: Box<str>) -> Self {
         let tasks = &parts.tasks;
         let mut dependents_of = vec![0_u32; tasks.len() + 1];
         for dependency in tasks.iter().flat_map(|task| &task.dependencies) {
@@ -84,7 +84,7 @@ impl Graph {
         });
         Self {
             waits: waits.collect(),
-            source: source.into(),
+            source,
             digest: OnceLock::new(),
             warnings: OnceLock::new(),
             dependents_of: dependents_of.into(),
@@ -104,8 +104,21 @@ impl CheckedGraph {
     pub fn parse(source: &str, limits: &Limits) -> Result<Self, InvalidGraph> {
         let mut report = Report::new(limits);
         match parse::parts(source, limits, &mut report) {
-            Some(parts) => Ok(Self(Arc::new(Graph::new(parts, source)))),
+            Some(parts) => Ok(Self(Arc::new(Graph::new(parts, source.into())))),
             None => Err(report.close(source)),
+        }
+    }
+
+    /// The same of a text that nobody else needs: the graph keeps it, where [`parse`](Self::parse) keeps a copy.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidGraph`] lists everything that is wrong.
+    pub fn parse_owned(source: String, limits: &Limits) -> Result<Self, InvalidGraph> {
+        let mut report = Report::new(limits);
+        match parse::parts(&source, limits, &mut report) {
+            Some(parts) => Ok(Self(Arc::new(Graph::new(parts, source.into())))),
+            None => Err(report.close(&source)),
         }
     }
 
@@ -144,7 +157,7 @@ impl CheckedGraph {
             report.add(ViolationCode::JsonTooDeep, At::Pointer(String::new()), "nested too deeply", help);
             return Err(report.close("").without_spans());
         }
-        Self::parse(&document.to_string(), limits).map_err(InvalidGraph::without_spans)
+        Self::parse_owned(document.to_string(), limits).map_err(InvalidGraph::without_spans)
     }
 
     /// As KORA wrote it.

@@ -87,9 +87,9 @@ fn write_task(
         member(b"\"output\":", text);
         write_canonical(output.value(), text);
     }
-    if entry.stages[..] != *at_once(names.task_type(index)) {
+    if entry.stages[..] != at_once(names.task_type(index)) {
         member(b"\"stages\":\"", text);
-        text.extend(entry.stages.iter().map(|&stage| b'1' + stage as u8));
+        text.extend(entry.all_stages().map(|stage| b'1' + stage as u8));
         text.push(b'"');
     }
     match entry.status {
@@ -105,16 +105,14 @@ fn write_task(
     text.push(b'}');
 }
 
-/// The stages of a task that succeeds at its first attempt.
-fn at_once(task_type: TaskType) -> &'static [Stage; 5] {
-    const fn around(work: Stage) -> [Stage; 5] {
-        [Stage::TaskConstructed, Stage::DagValidated, work, Stage::SchemaValidation, Stage::TaskCompleted]
-    }
-    match task_type {
-        TaskType::Deterministic => const { &around(Stage::DeterministicExecution) },
-        TaskType::Model => const { &around(Stage::ModelInvocation) },
-        TaskType::Aggregation => const { &around(Stage::Aggregation) },
-    }
+/// The stages that a task adds which succeeds at its first attempt.
+fn at_once(task_type: TaskType) -> [Stage; 3] {
+    let work = match task_type {
+        TaskType::Deterministic => Stage::DeterministicExecution,
+        TaskType::Model => Stage::ModelInvocation,
+        TaskType::Aggregation => Stage::Aggregation,
+    };
+    [work, Stage::SchemaValidation, Stage::TaskCompleted]
 }
 
 impl fmt::Display for SemanticDigest {

@@ -10,6 +10,7 @@ pub(crate) struct Entry {
     pub(crate) elapsed_us: u64,
     pub(crate) tokens_in: u64,
     pub(crate) tokens_out: u64,
+    /// Those after the two that every task of a checked graph has behind it.
     pub(crate) stages: Stages,
     pub(crate) failure: Option<Box<Failure>>,
     pub(crate) escalated_to: Option<TaskIndex>,
@@ -27,7 +28,7 @@ impl Entry {
             elapsed_us: 0,
             tokens_in: 0,
             tokens_out: 0,
-            stages: Stages::from_slice(&[Stage::TaskConstructed, Stage::DagValidated]),
+            stages: Stages::new(),
             failure: None,
             escalated_to: None,
             retry_count: 0,
@@ -53,11 +54,16 @@ impl Entry {
             SkipReason::FailFast | SkipReason::Cancelled => {
                 self.status = TaskStatus::Skipped;
                 self.validation_status = ValidationStatus::Skipped;
-                self.stages.truncate(2);
+                self.stages.clear();
                 self.failure = None;
                 self.escalated_to = None;
             }
         }
+    }
+
+    /// Every stage in order.
+    pub(crate) fn all_stages(&self) -> impl Iterator<Item = Stage> {
+        [Stage::TaskConstructed, Stage::DagValidated].into_iter().chain(self.stages.iter().copied())
     }
 
     /// The record, for whoever reads it.
@@ -72,7 +78,7 @@ impl Entry {
             tokens_estimated: self.tokens_estimated,
             retry_count: self.retry_count,
             validation_status: self.validation_status,
-            stages: self.stages.clone(),
+            stages: self.all_stages().collect(),
             skip_reason: self.skip_reason,
             escalated_to: self.escalated_to.map(|to| names.id(to)),
             failure: self.failure.clone(),

@@ -95,11 +95,26 @@ impl<'s> Reader<'s, '_> {
                 }
                 return Ok(());
             }
+            if draft.tasks.len() == draft.tasks.capacity() {
+                self.make_room(draft);
+            }
             let task = self.task(&mut draft.dependencies)?;
             draft.tasks.push(task);
             more = self.json.next_element()?;
         }
         Ok(())
+    }
+
+    /// Makes room for all tasks that the document will have if it goes on as it began, and for what they refer to.
+    /// Growing by doubling would leave as much behind as it needs.
+    fn make_room(&mut self, draft: &mut GraphDraft<'s>) {
+        let (read, whole) = (self.json.offset().max(1), self.json.len());
+        // An eighth more than it seems, so that a document of small tasks after large ones is no walk of small steps.
+        let to_come = |count: usize| count / 8 + 16 + count.saturating_mul(whole - read.min(whole)) / read;
+        let max_edges = self.limits.max_edges;
+        draft.tasks.reserve_exact(to_come(draft.tasks.len()).min(self.limits.max_tasks));
+        draft.dependencies.reserve_exact(to_come(draft.dependencies.len()).min(max_edges));
+        self.references.reserve_exact(to_come(self.references.len()).min(max_edges));
     }
 
     fn defaults(&mut self, draft: &mut GraphDraft<'s>) -> Read<()> {

@@ -103,6 +103,11 @@ impl<'s> Json<'s> {
         self.jiter.current_index()
     }
 
+    /// Bytes of the whole text.
+    pub(crate) fn len(&self) -> usize {
+        self.source.len()
+    }
+
     /// The text from `start` to the reader's place.
     pub(crate) fn text_from(&self, start: usize) -> &'s str {
         self.source.get(start..self.jiter.current_index()).unwrap_or_default()
