@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use kora_ir::{
-    CheckedGraph, EscalationCondition, FailurePolicy, Message, SkipWhen, Task, TaskIndex, Template,
+    CheckedGraph, EscalationCondition, FailurePolicy, Filled, Message, SkipWhen, Task, TaskIndex, Template,
     UnresolvedReference, ValidatedOutput, Work as Declared,
 };
 use serde_json::Value;
@@ -292,7 +292,7 @@ impl Run {
         let built = skip.output.resolve(|from| self.output_for(task, from));
         let built = built.map_err(|error| unresolved(graph, "skip_when.output", &error));
         let admitted = built.and_then(|output| {
-            let output = Value::clone(&output);
+            let output = output.into_value();
             let admitted = if self.has(Defect::SkipsWithNull) {
                 Ok(as_it_is(Value::Null))
             } else if self.has(Defect::SkippedOutputIsTrusted) {
@@ -333,7 +333,7 @@ impl Run {
                     graph.index_of(id).and_then(output_of)
                 })))
             }
-            resolved => resolved.map_err(|error| unresolved(graph, place, &error)),
+            resolved => resolved.map(Filled::into_shared).map_err(|error| unresolved(graph, place, &error)),
         };
         let input = resolve(&task.input, "input")?;
         match (&task.work, self.doers[index.as_usize()].as_ref().map_err(Clone::clone)?) {

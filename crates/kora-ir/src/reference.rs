@@ -128,6 +128,14 @@ pub enum Filled {
 }
 
 impl Filled {
+    /// The payload, to be held by many.
+    pub fn into_shared(self) -> Arc<Value> {
+        match self {
+            Self::Shared(value) => value,
+            Self::Own(value) => Arc::new(value),
+        }
+    }
+
     /// The payload, copied only if others hold it.
     pub fn into_value(self) -> Value {
         match self {
