@@ -35,7 +35,7 @@ pub(crate) struct Address {
     path: String,
 }
 
-/// Why a text is not an [`Address`].
+/// Why a text is not the address of a server on this machine.
 #[derive(Clone, Copy, Debug, Eq, Error, PartialEq)]
 #[non_exhaustive]
 pub enum AddressError {
