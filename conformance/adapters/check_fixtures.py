@@ -1,4 +1,4 @@
-"""Runs the repository's fixtures through a backend that speaks stdio, and compares with what is expected of every backend.
+"""Runs the repository's fixtures through a backend that speaks stdio, and compares with what every backend must give.
 
     python3 conformance/adapters/check_fixtures.py -- python3 conformance/adapters/python/backend.py
 
@@ -18,7 +18,9 @@ from scripted_model import ScriptedModel
 
 FIXTURES = pathlib.Path(__file__).parents[2] / "fixtures"
 NO_SCRIPT = {"models": [], "tasks": {}}
-COMPARED = ("task_id", "task_type", "status", "retry_count", "validation_status", "stages", "skip_reason", "escalated_to")
+COMPARED = (
+    "task_id", "task_type", "status", "retry_count", "validation_status", "stages", "skip_reason", "escalated_to",
+)  # fmt: skip
 
 
 class Peer:

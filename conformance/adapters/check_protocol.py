@@ -99,7 +99,8 @@ class Protocol(unittest.TestCase):
         self.assertIn("ok", self.peer.ask(verb="capability_descriptor"))
 
     def test_what_two_readers_could_see_differently_is_refused(self) -> None:
-        for twist in (b'"input":{"a":1,"a":2}', b'"input":{"a":9007199254740993}', b'"input":{"a":' + b"[" * 5000 + b"]" * 5000 + b"}"):
+        deep = b"[" * 5000 + b"]" * 5000
+        for twist in (b'"input":{"a":1,"a":2}', b'"input":{"a":9007199254740993}', b'"input":{"a":' + deep + b"}"):
             line = self.peer.line(verb="execute_taskgraph", taskgraph=graph("fast"), execution_context=context())
             answer = self.peer.say(line.replace(b'"input": {}', twist))
             self.assertEqual(answer.get("refused", {}).get("error_type"), "VALIDATION_ERROR", str(answer)[:200])
@@ -118,9 +119,7 @@ class Protocol(unittest.TestCase):
     def test_another_major_is_refused_before_anything_runs(self) -> None:
         self.assertEqual(self.refusal({**graph("fast"), "kora_version": "2.0.0"}), "VERSION_MISMATCH")
         self.assertEqual(self.refusal(graph("fast", version="2.0")), "VERSION_MISMATCH")
-        self.assertEqual(
-            self.refusal(graph("fast"), {**context(), "interface_version": "2.0.0"}), "VERSION_MISMATCH"
-        )
+        self.assertEqual(self.refusal(graph("fast"), {**context(), "interface_version": "2.0.0"}), "VERSION_MISMATCH")
 
     def test_a_shutdown_answers_what_it_stops(self) -> None:
         run = self.peer.send(verb="execute_taskgraph", taskgraph=graph("slow"), execution_context=context())
@@ -136,7 +135,8 @@ class Protocol(unittest.TestCase):
         self.assertEqual(self.peer.hang_up(), 0)
 
     def test_hello_comes_first_and_speaks_the_same_protocol(self) -> None:
-        said = b'{"id":1,"verb":"health_check"}\n{"id":2,"verb":"hello","protocol":"2.0"}\n{"id":3,"verb":"hello","protocol":"1.7"}\n'
+        said = b'{"id":1,"verb":"health_check"}\n{"id":2,"verb":"hello","protocol":"2.0"}\n'
+        said += b'{"id":3,"verb":"hello","protocol":"1.7"}\n'
         done = subprocess.run(COMMAND, input=said, capture_output=True, timeout=20)
         lines = done.stdout.splitlines()
         self.assertIn(b'"unsupported"', lines[0])

@@ -10,7 +10,7 @@ import re
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, Optional
+from typing import Any
 
 TRANSIENT = {"unreachable", "rate_limited", "server_error", "protocol"}
 
@@ -60,7 +60,7 @@ class ScriptedModel:
         """The `models` of a `hello`."""
         return {"base_url": f"http://127.0.0.1:{self._server.server_address[1]}/v1", "models": self.script["models"]}
 
-    def _step(self, prompt: str) -> Optional[dict[str, Any]]:
+    def _step(self, prompt: str) -> dict[str, Any] | None:
         found = re.search(r"\[ref:([^\]]+)\]", prompt)
         task = found[1] if found else "?"
         with self._lock:
@@ -92,7 +92,7 @@ class ScriptedModel:
             handler.wfile.write(b"data: " + json.dumps({"model": asked["model"], **members}).encode() + b"\n\n")
             handler.wfile.flush()
 
-        def say(piece: str, finish: Optional[str] = None) -> None:
+        def say(piece: str, finish: str | None = None) -> None:
             event(choices=[{"index": 0, "delta": {"content": piece}, "finish_reason": finish}])
             time.sleep(step.get("ms_per_token", 0) / 1000)
 

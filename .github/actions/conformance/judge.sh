@@ -25,6 +25,6 @@ if [[ -f $REPORT/summary.md ]]; then cat "$REPORT/summary.md" >> "${GITHUB_STEP_
 
 # 0 conformant, 30 not, 31 incomplete; with anything else there is no verdict that a policy could be held to.
 if [[ -n ${POLICY:-} && ($ended -eq 0 || $ended -eq 30 || $ended -eq 31) ]]; then
-    exec "$kora_backend" conformance gate --policy "$POLICY" "$REPORT/report.json"
+    exec "$kora_backend" conformance gate --policy "$POLICY" --summary "${GITHUB_STEP_SUMMARY:-/dev/null}" "$REPORT/report.json"
 fi
 exit "$ended"

@@ -10,7 +10,7 @@ import re
 import sys
 import threading
 import time
-from typing import Any, Optional
+from typing import Any
 
 import operations
 from graph import Graph, read_graph
@@ -29,7 +29,7 @@ MAX_RUNS = 64
 class Backend:
     """The contract's three methods over documents: `execute`, `health` and `capabilities`."""
 
-    def __init__(self, models: list[dict[str, Any]], server: Optional[ModelServer]) -> None:
+    def __init__(self, models: list[dict[str, Any]], server: ModelServer | None) -> None:
         self._models, self._server = models, server
         self._turn = threading.Lock()
         self._active = 0
@@ -144,7 +144,8 @@ def read_context(document: Any) -> dict[str, Any]:
 
 
 def _is_name(name: Any) -> bool:
-    return isinstance(name, str) and 0 < len(name.encode("utf-8")) <= 128 and not re.search(r"[\x00-\x1f\x7f-\x9f]", name)
+    fits = isinstance(name, str) and 0 < len(name.encode("utf-8")) <= 128
+    return fits and not re.search(r"[\x00-\x1f\x7f-\x9f]", name)
 
 
 class Session:
@@ -152,7 +153,7 @@ class Session:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
-        self._backend: Optional[Backend] = None
+        self._backend: Backend | None = None
         self._runs: dict[int, tuple[Stop, threading.Thread]] = {}
         self._lock = threading.Lock()
 

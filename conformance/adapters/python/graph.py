@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, Optional
+from typing import Any, NamedTuple
 
 import schema
 from order import canonical_order
@@ -47,10 +47,10 @@ class Task:
     run: dict[str, Any]
     schema: Any
     budget: dict[str, int]
-    skip_when: Optional[dict[str, Any]]
+    skip_when: dict[str, Any] | None
     escalation: list[Edge]
     local_only: bool
-    stands_in_for: Optional[str] = None
+    stands_in_for: str | None = None
     unsupported: list[schema.Fault] = field(default_factory=list)
     """What of its schemas this backend cannot enforce."""
 
@@ -78,7 +78,8 @@ def read_graph(document: Any) -> Graph:
     reader.refuse()
     top = reader.fields(
         document, "",
-        "kora_version graph_id root tasks defaults failure_policy budgets schema_version request_id tenant_id created_at",
+        "kora_version graph_id root tasks defaults failure_policy budgets"
+        " schema_version request_id tenant_id created_at",
         "graph_id root tasks",
     )  # fmt: skip
     reader.id(top.get("graph_id"), "/graph_id")
@@ -89,7 +90,7 @@ def read_graph(document: Any) -> Graph:
     default_budget = reader.caps(defaults.get("budget", {}), "/defaults/budget", CAPS)
     budgets = reader.caps(top.get("budgets", {}), "/budgets", RUN_CAPS)
     policy = reader.word(top.get("failure_policy", "continue_on_error"), "/failure_policy", POLICIES)
-    listed = reader.list(top.get("tasks"), "/tasks", MAX_TASKS)
+    listed = reader.items(top.get("tasks"), "/tasks", MAX_TASKS)
     if listed == [] and isinstance(top.get("tasks"), list):
         reader.wrong("empty-graph", "/tasks", "a graph without tasks", "declare at least the root task")
     tasks = [read_task(reader, task, f"/tasks/{nth}", default_budget) for nth, task in enumerate(listed)]
@@ -100,8 +101,7 @@ def read_graph(document: Any) -> Graph:
     if cycle:
         reader.wrong("cycle", "/tasks", f"these tasks wait for each other: {' → '.join(cycle)}", "take one away")
     reader.refuse()
-    by_id = {task.id: task for task in tasks}
-    return Graph(top["graph_id"], top["root"], [by_id[id] for id in order], budgets, policy == "fail_fast")
+    return Graph(top["graph_id"], top["root"], order, budgets, policy == "fail_fast")
 
 
 POLICIES = ("continue_on_error", "fail_fast")
@@ -129,7 +129,7 @@ def read_task(reader: Reader, document: Any, at: str, default_budget: dict[str, 
     if version != "1.0" and not newer:
         reader.wrong("version-mismatch", f"{at}/version", "not read here", 'write "1.0"')
     kind = reader.word(task.get("type"), f"{at}/type", ("deterministic", "model", "aggregation"))
-    dependencies = reader.list(task.get("dependencies", []), f"{at}/dependencies", MAX_DEPENDENCIES)
+    dependencies = reader.items(task.get("dependencies", []), f"{at}/dependencies", MAX_DEPENDENCIES)
     dependencies = [reader.id(id, f"{at}/dependencies/{nth}") for nth, id in enumerate(dependencies)]
     routing = reader.fields(task.get("routing", {}), f"{at}/routing", "preferred_backend priority")
     reader.word(routing.get("priority", "normal"), f"{at}/routing/priority", ("normal", "high"))
@@ -151,7 +151,7 @@ def read_task(reader: Reader, document: Any, at: str, default_budget: dict[str, 
         skip_when=None,
         escalation=[
             read_edge(reader, edge, f"{at}/escalation/{nth}")
-            for nth, edge in enumerate(reader.list(task.get("escalation", []), f"{at}/escalation", MAX_EDGES))
+            for nth, edge in enumerate(reader.items(task.get("escalation", []), f"{at}/escalation", MAX_EDGES))
         ],
         local_only=privacy == "local_only",
     )
@@ -206,7 +206,7 @@ def read_run(reader: Reader, run: Any, at: str, kind: Any) -> dict[str, Any]:
     if "prompt" in run:
         messages, places = [{"role": "user", "content": run["prompt"]}], [f"{at}/prompt"]
     else:
-        messages = reader.list(run["messages"], f"{at}/messages", 1_000)
+        messages = reader.items(run["messages"], f"{at}/messages", 1_000)
         places = [f"{at}/messages/{nth}" for nth in range(len(messages))]
         if not messages:
             reader.wrong("invalid-prompt", f"{at}/messages", "no messages")
@@ -257,7 +257,7 @@ def read_skip(reader: Reader, task: Task, document: Any, at: str) -> dict[str, A
     if not task.is_model:
         reader.wrong("invalid-skip", at, "only a model can be unnecessary: `skip_when` is for model tasks")
     skip = reader.fields(document, at, "any_of output schema", "any_of output")
-    conditions = reader.list(skip.get("any_of", []), f"{at}/any_of", 10_000)
+    conditions = reader.items(skip.get("any_of", []), f"{at}/any_of", 10_000)
     if not conditions:
         reader.wrong("invalid-skip", f"{at}/any_of", "no conditions")
     for nth, condition in enumerate(conditions):
@@ -272,7 +272,12 @@ def read_skip(reader: Reader, task: Task, document: Any, at: str) -> dict[str, A
 
 def read_edge(reader: Reader, document: Any, at: str) -> Edge:
     """An escalation edge. Each condition has fields of its own, and no others."""
-    own = {"failure": "", "schema_mismatch": "", "confidence_below_threshold": "threshold", "budget_remaining": "min_tokens"}
+    own = {
+        "failure": "",
+        "schema_mismatch": "",
+        "confidence_below_threshold": "threshold",
+        "budget_remaining": "min_tokens",
+    }
     on = reader.word(document.get("on") if isinstance(document, dict) else None, f"{at}/on", own)
     needed = own.get(on, "") if isinstance(on, str) else ""
     pointer = " pointer" if needed == "threshold" else ""
@@ -284,7 +289,7 @@ def read_edge(reader: Reader, document: Any, at: str) -> Edge:
         reader.wrong("invalid-escalation", f"{at}/threshold", "this must be a number")
     if type(least) is not int or least < 0:
         reader.wrong("invalid-escalation", f"{at}/min_tokens", "this must be a whole number")
-    return Edge(on, edge.get("to"), edge.get("pointer", "/confidence"), threshold, least)
+    return Edge(on, str(edge.get("to")), edge.get("pointer", "/confidence"), threshold, least)
 
 
 def check_references(reader: Reader, template: Any, at: str, declared: set[str]) -> None:
@@ -328,8 +333,6 @@ def check_edges(reader: Reader, tasks: list[Task], root: Any) -> None:
             elif by_id[dependency].stands_in_for is not None:
                 reader.wrong("escalation-target-not-dormant", at, f"`{dependency}` may never run: name its source")
             elif dependency == task.stands_in_for and any(
-                edge.on != "confidence_below_threshold"
-                for edge in by_id[dependency].escalation
-                if edge.to == task.id
+                edge.on != "confidence_below_threshold" for edge in by_id[dependency].escalation if edge.to == task.id
             ):
                 reader.wrong("escalation-target-not-dormant", at, f"`{dependency}` may have no output to depend on")

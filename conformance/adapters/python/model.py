@@ -1,4 +1,4 @@
-"""One question to a model: streamed, so that it can be cut off at the token cap, at the deadline, or when nobody wants it.
+"""One question to a model: streamed, to be cut off at the token cap, at the deadline, or when nobody wants it.
 
 Speaks to an OpenAI-compatible server over plain HTTP. Each call has a connection of its own: closing it is what makes a
 server stop generating, and spending.
@@ -12,8 +12,9 @@ import json
 import socket
 import threading
 import time
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, Iterator, NamedTuple, Optional
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 MAX_LINE_BYTES = 1 << 20
@@ -32,7 +33,7 @@ class Stop:
     def __init__(self) -> None:
         self._set = threading.Event()
         self._lock = threading.Lock()
-        self._hang_up: Optional[Any] = None
+        self._hang_up: Any | None = None
 
     def set(self) -> None:
         """Stops the run: hangs up on its model, if it is talking to one."""
@@ -99,8 +100,8 @@ class _Spent:
     """Counts tokens as they come. Unknown is never zero."""
 
     def __init__(self) -> None:
-        self.counted: Optional[int] = 0
-        self.told_in: Optional[int] = 0
+        self.counted: int | None = 0
+        self.told_in: int | None = 0
         self.told_out = 0
 
     def sent(self) -> None:
@@ -135,7 +136,8 @@ class ModelServer:
 
     def ask(self, question: Question, stop: Stop) -> Answer:
         """Asks once. Raises `Cancelled`; everything else is an answer."""
-        spent, text = _Spent(), []
+        spent = _Spent()
+        text: list[str] = []
         try:
             self._converse(question, stop, spent, text)
             end, message = "said", ""
@@ -206,11 +208,9 @@ class ModelServer:
             "POST", f"{self._path}/chat/completions", json.dumps(body), {"Content-Type": "application/json"}
         )
 
-    def _read(
-        self, response: http.client.HTTPResponse, question: Question, spent: _Spent, text: list[str]
-    ) -> None:
+    def _read(self, response: http.client.HTTPResponse, question: Question, spent: _Spent, text: list[str]) -> None:
         """Reads events until the end of the stream, and not one token beyond the cap."""
-        finish, size = None, 0
+        finish, size, counted = None, 0, 0
         while True:
             line = response.readline(MAX_LINE_BYTES)
             if not line.strip():
@@ -237,10 +237,11 @@ class ModelServer:
                 piece = (choice.get("delta") or {}).get("content") or ""
                 length = len(piece.encode("utf-8"))
                 size += length
-                spent.counted += -(-length // MAX_TOKEN_BYTES)
+                counted += -(-length // MAX_TOKEN_BYTES)
+                spent.counted = counted
                 text.append(piece)
                 finish = choice.get("finish_reason") or finish
-            if max(spent.counted, spent.told_out) > question.max_tokens or finish == "length":
+            if max(counted, spent.told_out) > question.max_tokens or finish == "length":
                 raise _Ended("tokens", "cut off at the token cap")
             if size > MAX_REPLY_BYTES:
                 raise _Ended("final", "the reply is too large")
@@ -256,6 +257,6 @@ def _hang_up(connected: socket.socket) -> None:
         pass
 
 
-def _count(told: Any) -> Optional[int]:
+def _count(told: Any) -> int | None:
     """A number of tokens as a server tells it, if it is one."""
     return told if type(told) is int and told >= 0 else None

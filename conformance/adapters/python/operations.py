@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, Callable, Iterable, Optional
+from collections.abc import Iterable
+from typing import Any, Callable
 
 from strict_json import canonical, follow, is_pointer
 
@@ -11,7 +12,7 @@ class OperationFailed(Exception):
     """The input is not what the operation works on. Names places, and nothing that the input holds."""
 
 
-def fault(operation: str, args: dict[str, Any]) -> Optional[str]:
+def fault(operation: str, args: dict[str, Any]) -> str | None:
     """Why the operation cannot be run with these arguments, found out before anything runs."""
     if operation not in OPERATIONS:
         return f"no operation is named `{operation}`"

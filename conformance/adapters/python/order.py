@@ -2,68 +2,73 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from typing import TYPE_CHECKING, Union
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from graph import Task
 
-Node = Union[str, tuple[str]] if TYPE_CHECKING else object
-"""A task by its id, or, in a tuple, the task together with whatever may stand in for it."""
+
+@dataclass(eq=False)
+class Place:
+    """A task, or the resolution of one: the task together with whatever may stand in for it."""
+
+    task: Task
+    is_resolution: bool
+    after: list[Place] = field(default_factory=list)
+    waits_for: int = 0
+    depth: int = 0
+    level: int = 0
 
 
-def canonical_order(tasks: list[Task]) -> tuple[list[str], list[str]]:
-    """The ids in canonical order, or else a cycle.
+def canonical_order(tasks: list[Task]) -> tuple[list[Task], list[str]]:
+    """The tasks in canonical order, or else the ids of a cycle.
 
     First by model depth (model tasks on the heaviest path above a task), then deterministic before model, then by
     level, then by id. A dependent waits for its dependency and for everything that may stand in for it.
     """
-    by_id = {task.id: task for task in tasks}
-    after: dict[Node, list[Node]] = defaultdict(list)
-    waits: dict[Node, int] = {task.id: 0 for task in tasks}
+    own = {task.id: Place(task, is_resolution=False) for task in tasks}
+    resolved = {task.id: Place(task, is_resolution=True) if task.escalation else own[task.id] for task in tasks}
 
-    def arrow(first: Node, then: Node) -> None:
-        after[first].append(then)
-        waits[then] = waits.get(then, 0) + 1
-
-    def resolution(id: str) -> Node:
-        return (id,) if by_id[id].escalation else id
+    def arrow(first: Place, then: Place) -> None:
+        first.after.append(then)
+        then.waits_for += 1
 
     for task in tasks:
+        here = own[task.id]
         for dependency in task.dependencies:
-            arrow(dependency if dependency == task.stands_in_for else resolution(dependency), task.id)
+            arrow((own if dependency == task.stands_in_for else resolved)[dependency], here)
         if task.escalation:
-            arrow(task.id, (task.id,))
+            arrow(here, resolved[task.id])
         for target in dict.fromkeys(edge.to for edge in task.escalation):
-            arrow(task.id, target)
-            arrow(resolution(target), (task.id,))
+            arrow(here, own[target])
+            arrow(resolved[target], resolved[task.id])
 
-    depth: dict[Node, int] = defaultdict(int)
-    level: dict[Node, int] = defaultdict(int)
-    ready = [node for node, count in waits.items() if count == 0]
+    waiting = dict.fromkeys([*own.values(), *resolved.values()])
+    ready = [place for place in waiting if place.waits_for == 0]
     while ready:
-        node = ready.pop()
-        del waits[node]
-        is_task = isinstance(node, str)
-        for then in after[node]:
-            depth[then] = max(depth[then], depth[node] + (is_task and by_id[node].is_model))
-            level[then] = max(level[then], level[node] + is_task)
-            waits[then] -= 1
-            if waits[then] == 0:
+        here = ready.pop()
+        del waiting[here]
+        counts = not here.is_resolution
+        for then in here.after:
+            then.depth = max(then.depth, here.depth + (counts and here.task.is_model))
+            then.level = max(then.level, here.level + counts)
+            then.waits_for -= 1
+            if then.waits_for == 0:
                 ready.append(then)
-    if waits:
-        return [], _cycle(after, waits)
-    return sorted(by_id, key=lambda id: (depth[id], by_id[id].is_model, level[id], id)), []
+    if waiting:
+        return [], _cycle(waiting)
+    ordered = sorted(own.values(), key=lambda place: (place.depth, place.task.is_model, place.level, place.task.id))
+    return [place.task for place in ordered], []
 
 
-def _cycle(after: dict[Node, list[Node]], waits: dict[Node, int]) -> list[str]:
+def _cycle(waiting: dict[Place, None]) -> list[str]:
     """A way around among those that still wait: each of them waits for another one."""
-    before = {then: node for node in waits for then in after[node] if then in waits}
-    seen: dict[Node, None] = {}
-    node = next(iter(waits))
-    while node not in seen:
-        seen[node] = None
-        node = before[node]
-    path = list(seen)[list(seen).index(node) :]
-    ids = [node if isinstance(node, str) else node[0] for node in reversed(path)]
-    return list(dict.fromkeys(ids))[:12]
+    before = {then: here for here in waiting for then in here.after if then in waiting}
+    path: list[Place] = []
+    here = next(iter(waiting))
+    while here not in path:
+        path.append(here)
+        here = before[here]
+    around = reversed(path[path.index(here) :])
+    return list(dict.fromkeys(place.task.id for place in around))[:12]

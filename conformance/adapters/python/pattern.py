@@ -11,7 +11,7 @@ import re
 from typing import Any, Callable
 
 MAX_STATES = 1_000
-_CLASSES = {
+_CLASSES: dict[str, Callable[[str], bool]] = {
     "d": lambda char: char in "0123456789",
     "w": lambda char: char == "_" or (char.isascii() and char.isalnum()),
     "s": lambda char: char.isspace() or char == "\ufeff",
@@ -180,9 +180,9 @@ class _Parser:
     def _escape(self) -> Any:
         """What follows a backslash: a character, or the test of a class."""
         char = self._next()
-        if char.lower() in _CLASSES:
-            test = _CLASSES[char.lower()]
-            return test if char.islower() else (lambda char: not test(char))
+        test = _CLASSES.get(char.lower())
+        if test:
+            return test if char.islower() else _not(test)
         if char in "ux":
             found = re.compile(r"[0-9a-fA-F]{4}" if char == "u" else r"[0-9a-fA-F]{2}").match(self._source, self._at)
             if not found:
@@ -205,6 +205,10 @@ class _Parser:
         taken = self._source.startswith(char, self._at)
         self._at += taken
         return taken
+
+
+def _not(test: Callable[[str], bool]) -> Callable[[str], bool]:
+    return lambda char: not test(char)
 
 
 def _is(wanted: str) -> Callable[[str], bool]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import threading
-from typing import Any, BinaryIO, Iterator, NamedTuple, Optional
+from collections.abc import Iterator
+from typing import Any, BinaryIO, NamedTuple
 
 from strict_json import NotJson, read
 
@@ -61,7 +62,7 @@ class Connection:
     def unsupported(self, id: int, reason: str) -> None:
         self._write({"id": id, "unsupported": {"reason": reason}})
 
-    def error(self, id: Optional[int], message: str) -> None:
+    def error(self, id: int | None, message: str) -> None:
         self._write({"id": id, "error": {"message": message}})
 
     def _write(self, message: dict[str, Any]) -> None:

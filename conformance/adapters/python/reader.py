@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from typing import Any, Iterable, Optional
+from collections.abc import Iterable
+from typing import Any
 
 from strict_json import is_pointer
 
@@ -13,7 +14,7 @@ ID = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.:-]{0,127}")
 class Refused(Exception):
     """Nothing ran, and this is why: a refusal is not a failure."""
 
-    def __init__(self, error_type: str, message: str, details: Optional[dict[str, Any]] = None) -> None:
+    def __init__(self, error_type: str, message: str, details: dict[str, Any] | None = None) -> None:
         super().__init__(message)
         self.document = {"error_type": error_type, "message": message, **({"details": details} if details else {})}
 
@@ -53,7 +54,7 @@ class Reader:
                 self.wrong("missing-field", at, f"`{name}` is missing")
         return value
 
-    def list(self, value: Any, at: str, most: int) -> list[Any]:
+    def items(self, value: Any, at: str, most: int) -> list[Any]:
         if not isinstance(value, list):
             self.wrong("wrong-type", at, "this must be an array")
             return []

@@ -7,9 +7,8 @@ down. Every task has a record on every path, and the totals are sums over the re
 from __future__ import annotations
 
 import heapq
-import sys
 import time
-from typing import Any, Optional
+from typing import Any
 
 import operations
 from graph import PLACEHOLDER, Graph, Task
@@ -34,7 +33,7 @@ class CannotBuild(Exception):
 class Run:
     """Runs a graph. `models` has, for each model task, the model that answers it."""
 
-    def __init__(self, graph: Graph, models: dict[str, str], server: Optional[ModelServer], stop: Stop) -> None:
+    def __init__(self, graph: Graph, models: dict[str, str], server: ModelServer | None, stop: Stop) -> None:
         self._graph, self._models, self._server, self._stop = graph, models, server, stop
         self._states = [
             State(task, rank, len(task.dependencies) + (task.stands_in_for is not None))
@@ -67,7 +66,7 @@ class Run:
             state.discard()
         return self._outcome()
 
-    def _next(self) -> Optional[State]:
+    def _next(self) -> State | None:
         """The next task: the first that needs no model and is ready, or else the first in canonical order."""
         while self._next_rank < len(self._states) and self._states[self._next_rank].settled:
             self._next_rank += 1
@@ -114,7 +113,7 @@ class Run:
             target = self._by_id[edge]
             self._wait_less(target, 1 + (task.id in target.task.dependencies))
 
-    def _seen_by(self, task: Task, dependency: str) -> Optional[State]:
+    def _seen_by(self, task: Task, dependency: str) -> State | None:
         """Who has the output that `task` sees of its dependency. Only a stand-in sees that of the task itself."""
         state = self._by_id[dependency]
         if task.stands_in_for == dependency:
@@ -139,14 +138,14 @@ class Run:
 
     def _run_operation(self, state: State) -> None:
         task = state.task
-        self._check_units(state)
+        self._check_units()
         data, args = self._built(task, task.input), self._built(task, task.run["args"])
         while True:
             began = time.monotonic()
             state.stages.append(STAGE[task.type])
             state.attempts += 1
             self._units += 1
-            problem: Optional[Failed] = None
+            problem: Failed | None = None
             try:
                 output = operations.run(task.run["operation"], args, data)
             except operations.OperationFailed as error:
@@ -161,13 +160,13 @@ class Run:
             except Failed as failed:
                 state.broke_schema = True
                 state.check_retry(failed)
-                self._check_units(state, failed)
+                self._check_units(failed)
 
     def _run_model(self, state: State) -> None:
         task, began = state.task, time.monotonic()
-        self._check_calls(state)
+        self._check_calls()
         left = self._left("max_tokens", self._tokens)
-        state.tokens_allowed = min(task.budget["max_tokens"], left if left is not None else sys.maxsize)
+        state.tokens_allowed = task.budget["max_tokens"] if left is None else min(task.budget["max_tokens"], left)
         self._check_tokens(state)
         # Without any time the model is not even asked.
         state.check_time(0.0, cut_off=task.budget["max_time_ms"] == 0)
@@ -191,12 +190,12 @@ class Run:
                 if answer.end == "final":
                     raise
                 state.check_retry(failed)
-                self._check_calls(state, failed)
+                self._check_calls(failed)
                 self._check_tokens(state)
             if answer.end == "transient":
-                left = began + task.budget["max_time_ms"] / 1000 - time.monotonic()
-                pause = min(BACKOFF_SECONDS * 2 ** (state.attempts - 1), left)
-                self._stop.wait(min(pause, self._ends_at - time.monotonic()))
+                ends_at = min(began + task.budget["max_time_ms"] / 1000, self._ends_at)
+                pause = BACKOFF_SECONDS * 2 ** (state.attempts - 1)
+                self._stop.wait(min(pause, ends_at - time.monotonic()))
                 self._check_latency()
             state.check_time(time.monotonic() - began)
 
@@ -264,7 +263,7 @@ class Run:
 
     # Budgets
 
-    def _left(self, cap: str, used: int) -> Optional[int]:
+    def _left(self, cap: str, used: int) -> int | None:
         declared = self._graph.budgets.get(cap)
         return None if declared is None else max(0, declared - used)
 
@@ -280,13 +279,16 @@ class Run:
         if state.tokens_out >= state.tokens_allowed:
             raise self._out_of_tokens(state)
 
-    def _check_calls(self, state: State, because: Optional[Failed] = None) -> None:
-        if self._left("max_llm_calls", self._calls) == 0:
-            raise breach("BUDGET_BREACH", "graph.max_llm_calls", self._graph.budgets["max_llm_calls"], self._calls, because)
+    def _check_calls(self, because: Failed | None = None) -> None:
+        self._check_left("max_llm_calls", self._calls, because)
 
-    def _check_units(self, state: State, because: Optional[Failed] = None) -> None:
-        if self._left("max_cpu_units", self._units) == 0:
-            raise breach("BUDGET_BREACH", "graph.max_cpu_units", self._graph.budgets["max_cpu_units"], self._units, because)
+    def _check_units(self, because: Failed | None = None) -> None:
+        self._check_left("max_cpu_units", self._units, because)
+
+    def _check_left(self, cap: str, used: int, because: Failed | None) -> None:
+        """Raises if the run has no call or unit left; `because` is what a retry would have been for."""
+        if self._left(cap, used) == 0:
+            raise breach("BUDGET_BREACH", f"graph.{cap}", self._graph.budgets[cap], used, because)
 
     def _check_latency(self) -> None:
         if time.monotonic() >= self._ends_at:
@@ -294,7 +296,7 @@ class Run:
 
     # What follows
 
-    def _edge_to_take(self, state: State) -> Optional[str]:
+    def _edge_to_take(self, state: State) -> str | None:
         """The target of the first declared edge whose condition holds. None is ever invented (C1.4)."""
         for edge in state.task.escalation:
             if edge.on == "failure":
@@ -302,12 +304,11 @@ class Run:
             elif edge.on == "schema_mismatch":
                 holds = state.broke_schema and (state.failure or {}).get("error_type") == "VALIDATION_ERROR"
             elif edge.on == "confidence_below_threshold":
-                found, value = follow(edge.pointer, state.output) if state.has_output else (False, None)
-                is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-                holds = found and is_number and value < edge.threshold
+                _, value = follow(edge.pointer, state.output) if state.has_output else (False, None)
+                holds = isinstance(value, (int, float)) and not isinstance(value, bool) and value < edge.threshold
             else:
-                left = self._left("max_tokens", self._tokens)
-                holds = left is None or left >= edge.min_tokens
+                remaining = self._left("max_tokens", self._tokens)
+                holds = remaining is None or remaining >= edge.min_tokens
             if holds:
                 return edge.to
         return None
@@ -323,7 +324,7 @@ class Run:
         """Tells dependents what became of a task, and of every task that it stands in for."""
         if not state.has_output and self._graph.fail_fast:
             self._cut = min(self._cut, state.rank)
-        stood_in_for: Optional[State] = state
+        stood_in_for: State | None = state
         while stood_in_for is not None:
             task = stood_in_for.task
             stood_in_for.resolved_by = state if state.has_output else None

@@ -7,7 +7,8 @@ refused when the graph is read: whoever ignores one admits what KORA did not wan
 from __future__ import annotations
 
 import functools
-from typing import Any, Callable, Iterable, NamedTuple, Optional
+from collections.abc import Iterable
+from typing import Any, Callable, NamedTuple
 
 from pattern import Pattern, UnsupportedPattern
 from strict_json import MAX_EXACT, canonical
@@ -87,17 +88,20 @@ def faults(schema: Any, at: str = "") -> Iterable[Fault]:
 
 def _about_objects(schema: dict[str, Any]) -> bool:
     kinds = schema.get("type")
-    return "properties" in schema or "required" in schema or kinds == "object" or (
-        isinstance(kinds, list) and "object" in kinds
+    return (
+        "properties" in schema
+        or "required" in schema
+        or kinds == "object"
+        or (isinstance(kinds, list) and "object" in kinds)
     )
 
 
-def mismatch(schema: Any, value: Any) -> Optional[str]:
+def mismatch(schema: Any, value: Any) -> str | None:
     """Why the closed `schema` does not admit `value`. Names places and wishes, and nothing that the value holds."""
     return unbounded(value) or _mismatch(schema, value, "")
 
 
-def unbounded(value: Any) -> Optional[str]:
+def unbounded(value: Any) -> str | None:
     """Why no schema would admit `value`: it is too large, too deep, or has a number that is not exact."""
     size, level = 0, [value]
     for _ in range(MAX_DEPTH + 1):
@@ -121,7 +125,7 @@ def unbounded(value: Any) -> Optional[str]:
     return f"it is nested deeper than {MAX_DEPTH} levels"
 
 
-def _mismatch(schema: Any, value: Any, at: str) -> Optional[str]:
+def _mismatch(schema: Any, value: Any, at: str) -> str | None:
     if schema is True:
         return None
     if schema is False:
@@ -147,7 +151,7 @@ def _kind(value: Any) -> str:
     return "object"
 
 
-def _type(argument: Any, value: Any, at: str, _: Any) -> Optional[str]:
+def _type(argument: Any, value: Any, at: str, _: Any) -> str | None:
     kinds = argument if isinstance(argument, list) else [argument]
     kind = _kind(value)
     if kind in kinds or (kind == "number" and "integer" in kinds and value == int(value)):
@@ -155,19 +159,19 @@ def _type(argument: Any, value: Any, at: str, _: Any) -> Optional[str]:
     return _wants(at, "type " + " or ".join(f"`{kind}`" for kind in kinds))
 
 
-def _properties(argument: Any, value: Any, at: str, _: Any) -> Optional[str]:
+def _properties(argument: Any, value: Any, at: str, _: Any) -> str | None:
     if not isinstance(value, dict):
         return None
     found = (_mismatch(argument[name], value[name], f"{at}/{name}") for name in argument if name in value)
     return next(filter(None, found), None)
 
 
-def _required(argument: Any, value: Any, at: str, _: Any) -> Optional[str]:
+def _required(argument: Any, value: Any, at: str, _: Any) -> str | None:
     missing = [name for name in argument if isinstance(value, dict) and name not in value]
     return _wants(at, f"the property `{missing[0]}`") if missing else None
 
 
-def _additional(argument: Any, value: Any, at: str, schema: Any) -> Optional[str]:
+def _additional(argument: Any, value: Any, at: str, schema: Any) -> str | None:
     if not isinstance(value, dict):
         return None
     others = [name for name in value if name not in schema.get("properties", {})]
@@ -176,7 +180,7 @@ def _additional(argument: Any, value: Any, at: str, schema: Any) -> Optional[str
     return next(filter(None, (_mismatch(argument, value[name], f"{at}/*") for name in others)), None)
 
 
-def _items(argument: Any, value: Any, at: str, schema: Any) -> Optional[str]:
+def _items(argument: Any, value: Any, at: str, schema: Any) -> str | None:
     if not isinstance(value, list):
         return None
     first = len(schema.get("prefixItems", []))
@@ -184,42 +188,42 @@ def _items(argument: Any, value: Any, at: str, schema: Any) -> Optional[str]:
     return next(filter(None, found), None)
 
 
-def _prefix_items(argument: Any, value: Any, at: str, _: Any) -> Optional[str]:
+def _prefix_items(argument: Any, value: Any, at: str, _: Any) -> str | None:
     if not isinstance(value, list):
         return None
     found = (_mismatch(member, item, f"{at}/{nth}") for nth, (member, item) in enumerate(zip(argument, value)))
     return next(filter(None, found), None)
 
 
-def _any_of(argument: Any, value: Any, at: str, _: Any) -> Optional[str]:
+def _any_of(argument: Any, value: Any, at: str, _: Any) -> str | None:
     if any(_mismatch(member, value, at) is None for member in argument):
         return None
     return _wants(at, f"what one of {len(argument)} schemas under `anyOf` admits")
 
 
-def _one_of(argument: Any, value: Any, at: str, _: Any) -> Optional[str]:
+def _one_of(argument: Any, value: Any, at: str, _: Any) -> str | None:
     if sum(_mismatch(member, value, at) is None for member in argument) == 1:
         return None
     return _wants(at, f"what exactly one of {len(argument)} schemas under `oneOf` admits")
 
 
-def _enum(argument: Any, value: Any, at: str, _: Any) -> Optional[str]:
+def _enum(argument: Any, value: Any, at: str, _: Any) -> str | None:
     if canonical(value) in map(canonical, argument):
         return None
     return _wants(at, f"one of {canonical(argument)}")
 
 
-def _const(argument: Any, value: Any, at: str, _: Any) -> Optional[str]:
+def _const(argument: Any, value: Any, at: str, _: Any) -> str | None:
     return None if canonical(value) == canonical(argument) else _wants(at, f"the value {canonical(argument)}")
 
 
-def _matches(argument: Any, value: Any, at: str, _: Any) -> Optional[str]:
+def _matches(argument: Any, value: Any, at: str, _: Any) -> str | None:
     if not isinstance(value, str) or _pattern(argument).found_in(value):
         return None
     return _wants(at, f"text that matches `{argument}`")
 
 
-def _unique(argument: Any, value: Any, at: str, _: Any) -> Optional[str]:
+def _unique(argument: Any, value: Any, at: str, _: Any) -> str | None:
     if not argument or not isinstance(value, list) or len(set(map(canonical, value))) == len(value):
         return None
     return _wants(at, "items that differ from each other")
@@ -233,13 +237,13 @@ class Keyword(NamedTuple):
 
     takes: str
     is_sound: Callable[[Any], bool]
-    mismatch: Callable[[Any, Any, str, Any], Optional[str]]
+    mismatch: Callable[[Any, Any, str, Any], str | None]
 
 
 def _limit(kind: str, wish: str, holds: Callable[[Any, Any], bool], measure: Callable[[Any], Any] = len) -> Keyword:
     """A keyword that limits a number, or the size of something."""
 
-    def test(argument: Any, value: Any, at: str, _: Any) -> Optional[str]:
+    def test(argument: Any, value: Any, at: str, _: Any) -> str | None:
         if _kind(value) != kind or holds(measure(value), argument):
             return None
         return _wants(at, wish.format(canonical(argument)))
@@ -249,11 +253,11 @@ def _limit(kind: str, wish: str, holds: Callable[[Any, Any], bool], measure: Cal
     return Keyword("a whole number", lambda argument: type(argument) is int and argument >= 0, test)
 
 
-def _at_most(size: Any, limit: Any) -> bool:
+def _at_most(size: float, limit: float) -> bool:
     return size <= limit
 
 
-def _at_least(size: Any, limit: Any) -> bool:
+def _at_least(size: float, limit: float) -> bool:
     return size >= limit
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Optional
+from typing import Any
 
 from graph import Task
 from schema import mismatch
@@ -13,13 +13,13 @@ from strict_json import NotJson, read
 class Failed(Exception):
     """A task failed, in one of the contract's five categories."""
 
-    def __init__(self, error_type: str, message: str, breach: Optional[dict[str, Any]] = None) -> None:
+    def __init__(self, error_type: str, message: str, breach: dict[str, Any] | None = None) -> None:
         super().__init__(message)
         self.error_type, self.message, self.breach = error_type, message, breach
         self.retries_exhausted = False
 
 
-def breach(error_type: str, cap: str, declared: int, used: int, because: Optional[Failed] = None) -> Failed:
+def breach(error_type: str, cap: str, declared: int, used: int, because: Failed | None = None) -> Failed:
     """A cap that ran out: which, how much was declared, how much was used."""
     message = f"{used} of {declared} used ({cap})" + (f"; before that: {because.message}" if because else "")
     return Failed(error_type, message, {"cap": cap, "declared": declared, "used": used})
@@ -35,9 +35,9 @@ class State:
     status: str = "skipped"
     stages: list[str] = field(default_factory=lambda: ["TASK_CONSTRUCTED", "DAG_VALIDATED"])
     validation: str = "skipped"
-    skip_reason: Optional[str] = None
-    failure: Optional[dict[str, Any]] = None
-    escalated_to: Optional[str] = None
+    skip_reason: str | None = None
+    failure: dict[str, Any] | None = None
+    escalated_to: str | None = None
     has_output: bool = False
     output: Any = None
     broke_schema: bool = False
@@ -49,7 +49,7 @@ class State:
     """Generated tokens that all its attempts may use together."""
     estimated: bool = False
     settled: bool = False
-    resolved_by: Optional["State"] = None
+    resolved_by: State | None = None
     """Whoever has the output that dependents see: the task, or what stands in for it."""
 
     def record(self) -> dict[str, Any]:

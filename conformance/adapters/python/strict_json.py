@@ -104,7 +104,7 @@ def _number(number: float) -> str:
     if number == 0:
         return "0"
     negative, figures, exponent = Decimal(repr(number)).as_tuple()
-    point = len(figures) + exponent
+    point = len(figures) + int(exponent)
     digits = "".join(map(str, figures)).rstrip("0")
     sign = "-" if negative else ""
     if 0 < point <= 21:

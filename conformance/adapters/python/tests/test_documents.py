@@ -28,7 +28,17 @@ class Json(unittest.TestCase):
         self.assertEqual(canonical({"b": 1.0, "a": [True, None, "é\n"]}), '{"a":[true,null,"é\\n"],"b":1}')
         self.assertEqual(canonical({"\U0001f600": 1, "\ufb33": 2}), '{"\U0001f600":1,"\ufb33":2}')
         numbers = [1e21, 1e20, 1.5, -0.0, 1e-6, 1e-7, 1.25e-9, 123456789012345680000.0, 5e-324]
-        texts = ["1e+21", "100000000000000000000", "1.5", "0", "0.000001", "1e-7", "1.25e-9", "123456789012345680000", "5e-324"]
+        texts = [
+            "1e+21",
+            "100000000000000000000",
+            "1.5",
+            "0",
+            "0.000001",
+            "1e-7",
+            "1.25e-9",
+            "123456789012345680000",
+            "5e-324",
+        ]
         self.assertEqual([canonical(number) for number in numbers], texts)
 
     def test_a_pointer_finds_what_is_there(self) -> None:
@@ -43,7 +53,23 @@ class Json(unittest.TestCase):
 class Patterns(unittest.TestCase):
     def test_matches_as_the_standard_engine_does(self) -> None:
         draw = random.Random(7)
-        pieces = ["a", "[ab]", "[^a]", "(a|b)", "(?:ab)?", "a*", "b+", "a{1,2}", "^", "$", "|", r"\d", r"\w", ".", "(b*a)+?"]
+        pieces = [
+            "a",
+            "[ab]",
+            "[^a]",
+            "(a|b)",
+            "(?:ab)?",
+            "a*",
+            "b+",
+            "a{1,2}",
+            "^",
+            "$",
+            "|",
+            r"\d",
+            r"\w",
+            ".",
+            "(b*a)+?",
+        ]
         for _ in range(3_000):
             source = "".join(draw.choice(pieces) for _ in range(draw.randint(1, 6)))
             ours, theirs = Pattern(source), re.compile(source.replace("$", r"\Z"))
@@ -56,7 +82,18 @@ class Patterns(unittest.TestCase):
         self.assertLess(time.monotonic() - began, 5)
 
     def test_what_it_does_not_know_is_refused(self) -> None:
-        for source in ("(?=a)", r"(a)\1", r"\p{L}", "(", "a)", "[", "*", "a{2,1}", "(a{1000}){1000}", "(" * 60 + ")" * 60):
+        for source in (
+            "(?=a)",
+            r"(a)\1",
+            r"\p{L}",
+            "(",
+            "a)",
+            "[",
+            "*",
+            "a{2,1}",
+            "(a{1000}){1000}",
+            "(" * 60 + ")" * 60,
+        ):
             with self.assertRaises(UnsupportedPattern, msg=source[:20]):
                 Pattern(source)
 
@@ -108,7 +145,9 @@ class Schemas(unittest.TestCase):
         self.assertEqual([fault.invalid for fault in schema.faults(mixed)], [False])
 
     def test_a_reason_holds_nothing_of_the_value(self) -> None:
-        found = schema.mismatch(schema.close({"type": "object", "properties": {"a": {"const": 1}}}), {"secret": "hidden"})
+        found = schema.mismatch(
+            schema.close({"type": "object", "properties": {"a": {"const": 1}}}), {"secret": "hidden"}
+        )
         self.assertNotIn("secret", str(found))
 
 

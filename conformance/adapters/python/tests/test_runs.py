@@ -7,10 +7,11 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
+from scripted_model import ScriptedModel  # noqa: E402
+
 import operations  # noqa: E402
 from backend import Backend  # noqa: E402
 from model import ModelServer, Stop  # noqa: E402
-from scripted_model import ScriptedModel  # noqa: E402
 
 MODELS = [{"id": "stand-in", "tier": "small", "context_tokens": 8192}]
 TEXT = {"type": "object", "required": ["text"], "properties": {"text": {"type": "string"}}}
@@ -64,7 +65,14 @@ class Runs(unittest.TestCase):
         self.assertEqual(len(self.calls), 2)
 
     def test_bad_replies_end_with_the_retries(self) -> None:
-        for text in ("", "?", '{"text":"red"} and more', '{"text":"a","text":"b"}', '{"text":"red","hidden":1}', "null"):
+        for text in (
+            "",
+            "?",
+            '{"text":"red"} and more',
+            '{"text":"a","text":"b"}',
+            '{"text":"red","hidden":1}',
+            "null",
+        ):
             result = self.run_graph([ask("a")], {"a": [{"act": {"text": text}, "tokens_out": 1}]})
             self.assertEqual(self.failure(result), ("VALIDATION_ERROR", "a", None), text)
             self.assertTrue(result["failure"]["retries_exhausted"])
@@ -76,7 +84,9 @@ class Runs(unittest.TestCase):
         broken = {"act": {"cut_off": '{"te'}}
         busy, wrong = ({"act": {"error": {"kind": kind}}} for kind in ("server_error", "rejected"))
         self.assertEqual(self.run_graph([ask("a")], {"a": [busy, broken, good]})["status"], "success")
-        self.assertEqual(self.failure(self.run_graph([ask("a")], {"a": [wrong, good]})), ("EXECUTION_FAILURE", "a", None))
+        self.assertEqual(
+            self.failure(self.run_graph([ask("a")], {"a": [wrong, good]})), ("EXECUTION_FAILURE", "a", None)
+        )
         self.assertEqual(len(self.calls), 1)
 
     def test_a_silent_model_is_a_timeout(self) -> None:
@@ -113,7 +123,11 @@ class Runs(unittest.TestCase):
 
     def test_a_stand_in_runs_only_when_it_is_woken(self) -> None:
         edge = {"on": "confidence_below_threshold", "pointer": "/text", "threshold": 1, "to": "b"}
-        tasks = [ask("a", escalation=[edge, {"on": "schema_mismatch", "to": "b"}]), ask("b"), compute("c", "a", input={"of": {"$from": "a"}})]
+        tasks = [
+            ask("a", escalation=[edge, {"on": "schema_mismatch", "to": "b"}]),
+            ask("b"),
+            compute("c", "a", input={"of": {"$from": "a"}}),
+        ]
         good, bad = {"act": {"reply": {"text": "red"}}}, {"act": {"text": "?"}, "tokens_out": 1}
         self.run_graph(tasks, {"a": [good]})
         self.assertEqual((self.records["b"]["skip_reason"], self.calls), ("dormant", ["a"]))
@@ -152,12 +166,19 @@ class Operations(unittest.TestCase):
     def test_the_examples_of_the_documentation(self) -> None:
         self.check("constant", {"value": {"limit": 10}}, {}, {"limit": 10})
         self.check("echo", {}, {"text": "hi"}, {"text": "hi"})
-        self.check("collect", {"pointers": ["/title", "/pages/0"]}, {"pages": ["one", "two"], "title": "T"}, ["T", "one"])
+        self.check(
+            "collect", {"pointers": ["/title", "/pages/0"]}, {"pages": ["one", "two"], "title": "T"}, ["T", "one"]
+        )
         self.check("collect", {"flatten": True, "skip_null": True}, [[1, None], None, [2]], [1, 2])
         merged = [{"a": 1, "b": {"x": 1}}, {"b": {"y": 2}, "a": 3}]
         self.check("merge", {"depth": "deep", "on_conflict": "last"}, merged, {"a": 3, "b": {"x": 1, "y": 2}})
         person = {"address": {"city": "Lyon"}, "orders": [{"id": 7}]}
-        self.check("pick", {"members": {"city": "/address/city", "x": "/x"}, "missing": "null"}, person, {"city": "Lyon", "x": None})
+        self.check(
+            "pick",
+            {"members": {"city": "/address/city", "x": "/x"}, "missing": "null"},
+            person,
+            {"city": "Lyon", "x": None},
+        )
 
     def test_a_conflict_is_an_error_unless_somebody_wins(self) -> None:
         self.check("merge", {}, [{"a": 1}, {"a": 1.0, "b": 2}], {"a": 1, "b": 2})
@@ -165,5 +186,11 @@ class Operations(unittest.TestCase):
             operations.run("merge", {}, [{"a": 1}, {"a": 2}])
 
     def test_arguments_are_looked_at_before_anything_runs(self) -> None:
-        for operation, args in (("sum", {}), ("echo", {"x": 1}), ("pick", {}), ("collect", {"at": "x"}), ("merge", {"at": "", "pointers": []})):
+        for operation, args in (
+            ("sum", {}),
+            ("echo", {"x": 1}),
+            ("pick", {}),
+            ("collect", {"at": "x"}),
+            ("merge", {"at": "", "pointers": []}),
+        ):
             self.assertIsNotNone(operations.fault(operation, args))

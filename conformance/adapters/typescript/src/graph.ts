@@ -235,7 +235,8 @@ function readWork(reader: Reader, run: Json, at: string, type: string): Work {
   }
   const parameters = readParameters(reader, given(run["parameters"], {}), `${at}/parameters`);
   if ("prompt" in run) {
-    return { model, parameters, messages: [{ role: "user", content: readPrompt(reader, run["prompt"], `${at}/prompt`) }] };
+    const content = readPrompt(reader, run["prompt"], `${at}/prompt`);
+    return { model, parameters, messages: [{ role: "user", content }] };
   }
   const messages = reader.list(run["messages"], `${at}/messages`, 1_000).map((message, nth) => {
     const place = `${at}/messages/${nth}`;

@@ -1,8 +1,8 @@
 /**
- * One question to a model: streamed, so that it can be cut off at the token cap, at the deadline, or when nobody wants it.
+ * One question to a model: streamed, to be cut off at the token cap, at the deadline, or when nobody wants it.
  *
- * Speaks to an OpenAI-compatible server over plain HTTP. Each call has a connection of its own: closing it is what makes
- * a server stop generating, and spending.
+ * Speaks to an OpenAI-compatible server over plain HTTP. Each call has a connection of its own: closing it is what
+ * makes a server stop generating, and spending.
  */
 
 import { once } from "node:events";

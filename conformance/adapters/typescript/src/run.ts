@@ -88,7 +88,8 @@ export class Run {
 
   /** Whether it makes no difference to others that the task runs before its turn. */
   #mayOvertake(task: Task): boolean {
-    return this.#graph.budgets.max_cpu_units === undefined && !task.escalation.some((edge) => edge.on === "budget_remaining");
+    const asksForTheRest = task.escalation.some((edge) => edge.on === "budget_remaining");
+    return this.#graph.budgets.max_cpu_units === undefined && !asksForTheRest;
   }
 
   // One task
@@ -228,7 +229,8 @@ export class Run {
     const maxTokens = state.tokensAllowed - state.tokensOut;
     const began = performance.now();
     const { parameters } = task.work;
-    const question = { model, messages, parameters, schema: task.schema, maxTokens, deadline: Math.min(deadline, this.#endsAt) };
+    const ends = Math.min(deadline, this.#endsAt);
+    const question = { model, messages, parameters, schema: task.schema, maxTokens, deadline: ends };
     const answer = await this.#server.ask(question, this.#stop);
     state.milliseconds += performance.now() - began;
     state.tokensIn += answer.tokensIn;

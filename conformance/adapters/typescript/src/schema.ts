@@ -183,8 +183,10 @@ function limit(kind: string, wish: string, holds: (size: number, limit: number) 
     takes: kind === "number" ? "a number" : "a whole number",
     isSound: (argument) =>
       typeof argument === "number" && (kind === "number" || (Number.isInteger(argument) && argument >= 0)),
-    mismatch: (argument: number, value, at) =>
-      kindOf(value) !== kind || holds(sizeOf(value), argument) ? undefined : wants(at, wish.replace("{}", `${argument}`)),
+    mismatch: (argument: number, value, at) => {
+      if (kindOf(value) !== kind || holds(sizeOf(value), argument)) return undefined;
+      return wants(at, wish.replace("{}", `${argument}`));
+    },
   };
 }
 
