@@ -18,6 +18,7 @@ mod run;
 mod suite;
 
 pub mod own;
+pub mod self_test;
 
 mod case_info;
 pub mod registry;

@@ -41,7 +41,11 @@ impl Plain {
 
     /// The same with a defect or an oddity.
     pub fn that(does: Behaviour, endpoint: &ModelEndpoint) -> Self {
-        let client = ModelClient::of(endpoint);
+        Self::asking(does, ModelClient::of(endpoint))
+    }
+
+    /// The same, whichever way its model is reached.
+    pub fn asking(does: Behaviour, client: ModelClient) -> Self {
         Self(Arc::new(Inner { does, client, offer: Offer::of(does), memory: Arc::default() }))
     }
 }
