@@ -35,8 +35,15 @@ pub fn plug(does: Behaviour) -> Arc<dyn Plug> {
 
 /// What the suite says of the backend behind `plug`, in the widest profile that a local backend has.
 pub fn judge(suite: &Suite, plug: &Arc<dyn Plug>) -> Report {
-    let watchdog = Duration::from_secs(300);
-    run_suite(suite, plug, &RunOptions { profile: Profile::Local, watchdog, jobs: 1, ..RunOptions::default() })
+    let options = RunOptions {
+        profile: Profile::Local,
+        // Enough to catch whoever breaks a relation often.
+        graphs: 8,
+        jobs: 1,
+        watchdog: Duration::from_secs(300),
+        ..RunOptions::default()
+    };
+    run_suite(suite, plug, &options)
 }
 
 /// The cases and laws that failed.

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use conformance::own::{Behaviour, Defect, Quirk};
 use conformance::self_test::{Expectation, Expectations, check, failed, judge, kill_matrix, plug};
-use conformance::{CaseInfo, Suite};
+use conformance::{CaseInfo, Report, Suite};
 use libtest_mimic::{Arguments, Failed, Trial};
 
 /// Of a defect that is a panic, nothing needs to be printed.
@@ -44,7 +44,7 @@ fn main() -> ExitCode {
 
 fn trial(kind: &str, does: Behaviour, suite: &Arc<Suite>) -> Trial {
     let suite = Arc::clone(suite);
-    Trial::test(does.name(), move || {
+    Trial::test(format!("{kind}::{}", does.name()), move || {
         let report = judge(&suite, &plug(does));
         match does {
             Behaviour::Defective(defect) if bless() && !failed(&report).is_empty() => {
@@ -53,11 +53,22 @@ fn trial(kind: &str, does: Behaviour, suite: &Arc<Suite>) -> Trial {
                 Ok(std::fs::write(path, serde_json::to_string_pretty(&record)? + "\n")?)
             }
             Behaviour::Plain | Behaviour::Odd(_) | Behaviour::Defective(_) => {
-                check(does, &report, &Expectations::embedded()).map_err(|surprise| Failed::from(surprise.to_string()))
+                let checked = check(does, &report, &Expectations::embedded());
+                checked.map_err(|surprise| Failed::from(format!("{surprise}\n{}", findings(&report))))
             }
         }
     })
-    .with_kind(kind)
+}
+
+/// The first finding of the first cases that failed.
+fn findings(report: &Report) -> String {
+    let found = report.cases.iter().filter_map(|case| Some((case, case.findings.first()?))).take(6);
+    found
+        .map(|(case, finding)| {
+            let (seen_in, at) = (finding.seen_in.as_deref().unwrap_or_default(), &finding.at);
+            format!("  {} {seen_in} {at}: expected {}, got {}\n", case.id, finding.expected, finding.got)
+        })
+        .collect()
 }
 
 fn every_case_catches_a_mutant(suite: &Suite) -> Result<(), Failed> {

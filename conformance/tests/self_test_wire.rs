@@ -72,7 +72,7 @@ fn a_fault_of_the_wire_fails_whatever_needs_an_answer() {
 fn the_plain_backend_passes_over_http() {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     let (server, base_url) = runtime.block_on(async {
-        let server = ModelServer::start(ModelBook::new()).await.unwrap();
+        let server = ModelServer::start(ModelBook::new(), 0).await.unwrap();
         let client = ModelClient::at(&server.base_url()).unwrap();
         let service = HttpService::Plain(Arc::new(Plain::asking(Behaviour::Plain, client)));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -83,7 +83,8 @@ fn the_plain_backend_passes_over_http() {
         tokio::spawn(serve_http(listener, service, config, std::future::pending()));
         (server, base_url)
     });
-    let plug: Arc<dyn Plug> = Arc::new(Http::new(&base_url, conformance::HttpLimits::default()).unwrap());
+    let plug: Arc<dyn Plug> =
+        Arc::new(Http::new(&base_url, "local", conformance::HttpLimits::default()).unwrap());
     let options = RunOptions {
         profile: Profile::Local,
         model: Some(server.endpoint()),

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use backend_server::Answer;
 use serde_json::{Map, Value, json};
 
-use crate::model::SeenCall;
+use crate::model::{CallEnd, SeenCall};
 use crate::observation::{RunEnd, SeenRun};
 
 /// A run as patterns and laws see it.
@@ -67,13 +67,19 @@ fn seen(calls: &[SeenCall], stray: u32) -> Value {
 }
 
 /// The most calls that were under way at one time.
+///
+/// Over a socket, that somebody hung up is seen some time after, so such a call counts at its start only.
 pub(crate) fn peak(calls: &[SeenCall]) -> u64 {
+    let end = |call: &SeenCall| match call.end {
+        CallEnd::HungUp => Some(call.started),
+        CallEnd::Said | CallEnd::Failed | CallEnd::UnderWay => call.ended,
+    };
     let mut moments: Vec<(u64, i64)> = calls
         .iter()
-        .flat_map(|call| [Some((call.started, 1)), call.ended.map(|ended| (ended, -1))])
+        .flat_map(|call| [Some((call.started, 1)), end(call).map(|ended| (ended, -1))])
         .flatten()
         .collect();
-    moments.sort_unstable();
+    moments.sort_unstable_by_key(|&(moment, change)| (moment, -change));
     let mut now = 0_i64;
     let most = moments.into_iter().map(|(_, change)| {
         now += change;

@@ -52,7 +52,6 @@ fn each_record(quirk: Quirk, result: &mut Value) {
         #[expect(clippy::wildcard_enum_match_arm, reason = "most oddities are of another kind")]
         match quirk {
             Quirk::MoreMembers => more(record),
-            Quirk::OnlyWhatMust => leave_out(record, &["tokens_estimated"]),
             Quirk::LongMessages => {
                 record.get_mut("failure").map(long);
             }

@@ -45,7 +45,7 @@ quirks! {
         "§6: semantic order is that of dependencies."
     MoreMembers "more-members" "Adds members of its own to every document."
         "§10: a newer MINOR may add what others ignore."
-    OnlyWhatMust "only-what-must" "Leaves out every member that the contract does not name, and says null where it may."
+    OnlyWhatMust "only-what-must" "Leaves out of metadata, health and descriptor whatever the contract does not name."
         "§3, §8: what is not named is not owed."
     NoDigest "no-digest" "Reports neither the graph's digest nor its id."
         "§3.1: the metadata's members beyond the names of the run are the backend's own."

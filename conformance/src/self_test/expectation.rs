@@ -120,11 +120,11 @@ impl Expectations {
                 killers.entry(case).or_default().push((cases.len(), expectation));
             }
         }
-        let particular = |mut found: Vec<(usize, &'_ Expectation)>| {
-            found.sort_by_key(|(fails, expectation)| (*fails, expectation.defect.clone()));
-            found.into_iter().map(|(_, expectation)| expectation).collect()
-        };
-        killers.into_iter().map(|(case, found)| (case, particular(found))).collect()
+        for found in killers.values_mut() {
+            found.sort_by_key(|(fails, expectation)| (*fails, expectation.defect.as_str()));
+        }
+        let without_counts = |found: Vec<(usize, _)>| found.into_iter().map(|(_, killer)| killer).collect();
+        killers.into_iter().map(|(case, found)| (case, without_counts(found))).collect()
     }
 }
 
@@ -154,7 +154,9 @@ mod tests {
             Expectation::new(defect, cases.iter().map(|case| (*case).to_owned()).collect())
         };
         let expectations: Expectations =
-            [of(Defect::ValidatesNothing, &["a", "b", "c"]), of(Defect::PatternsPass, &["b"])].into_iter().collect();
+            [of(Defect::ValidatesNothing, &["a", "b", "c"]), of(Defect::PatternsPass, &["b"])]
+                .into_iter()
+                .collect();
         let killers = expectations.killers();
         let names = |case: &str| killers[case].iter().map(|found| found.defect.as_str()).collect::<Vec<_>>();
         assert_eq!(names("b"), ["patterns-pass", "validates-nothing"]);

@@ -42,7 +42,9 @@ pub fn kill_matrix<'a>(
         let (defect, clause, story) = (&expectation.defect, &expectation.clause, cell(&expectation.story));
         let _ = writeln!(page, "| `{defect}` | {clause} | {story} | {fails} |");
     }
-    page.push_str("\n## Odd backends that pass\n\n| oddity | what it does | why that is right |\n|---|---|---|\n");
+    page.push_str(
+        "\n## Odd backends that pass\n\n| oddity | what it does | why that is right |\n|---|---|---|\n",
+    );
     for quirk in Quirk::ALL {
         let (name, story, because) = (quirk.name(), cell(quirk.story()), cell(quirk.legal_because()));
         let _ = writeln!(page, "| `{name}` | {story} | {because} |");

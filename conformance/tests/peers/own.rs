@@ -63,8 +63,7 @@ async fn main() -> ExitCode {
     let make = |models: Option<&HelloModels>| {
         let base_url = &models.ok_or("there is no model")?.base_url;
         let client = ModelClient::at(base_url).map_err(|error| error.to_string())?;
-        let identity =
-            Identity { name: name.clone(), version: "0".into(), backend_mode: BackendMode::Local };
+        let identity = Identity { name: name.clone(), version: "0".into(), backend_mode: BackendMode::Local };
         Ok(Served { identity, service: Arc::new(Plain::asking(does, client)) })
     };
     let (output, lines) = tokio::io::duplex(1 << 16);

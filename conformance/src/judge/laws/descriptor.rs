@@ -1,5 +1,6 @@
 //! What a backend says of itself (C3.5, C3.6).
 
+use kora_ir::{CheckedGraph, Work};
 use serde_json::json;
 
 use crate::judge::law::{Faults, Law, Occasion, Sight};
@@ -111,10 +112,25 @@ fn who_works_is_available(sight: &Sight<'_>, faults: &mut Faults) -> Occasion {
 }
 
 fn what_is_not_declared_is_refused(sight: &Sight<'_>, faults: &mut Faults) -> Occasion {
-    let Some(needed) = sight.undeclared else { return Occasion::None };
+    let Some(needed) = sight.undeclared.filter(|needed| sight.graph.is_none_or(|graph| needs(graph, needed)))
+    else {
+        return Occasion::None;
+    };
     if sight.view.get("refused").is_none() {
         let expected = format!("a refusal: the graph needs {needed}, which is not declared");
         faults.add("/refused", expected, sight.view["status"].clone());
     }
     Occasion::Given
+}
+
+/// Whether this graph, of all the graphs of its case, needs what is not declared. `needed` names it in backticks.
+fn needs(graph: &CheckedGraph, needed: &str) -> bool {
+    let name = needed.split('`').nth(1).unwrap_or_default();
+    graph.tasks().iter().any(|task| {
+        let operation = match &task.work {
+            Work::Operation(operation) => &*operation.operation,
+            Work::Model(_) => "",
+        };
+        task.task_type.as_str() == name || operation == name
+    })
 }
