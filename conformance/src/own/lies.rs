@@ -59,6 +59,7 @@ const RESULT: &[(Defect, Lie)] = &[
             result["final_output"] = Value::Null;
         }
     }),
+    (Defect::FailuresUntold, |result| leave_out(result, "failure")),
     (Defect::OwnRunIds, |result| result["execution_metadata"]["run_id"] = json!("run-1")),
     (Defect::LosesTraceIds, |result| leave_out(&mut result["execution_metadata"], "trace_id")),
     (Defect::NoRunId, |result| {

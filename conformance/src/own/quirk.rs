@@ -71,6 +71,8 @@ quirks! {
         "Details of a refusal are optional."
     NullForAbsent "null-for-absent" "Writes null for every member that could be left out."
         "JSON readers take null for absent where a member is optional."
+    OnlyIr1 "only-ir-1" "Refuses Task IR 0.1 as another version."
+        "§10: an incompatible version is refused; a mapping for older ones is needed only by who reads them."
     Degraded "degraded" "Says that its health is degraded."
         "§3.2: degraded backends still run graphs."
 }

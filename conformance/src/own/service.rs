@@ -379,6 +379,9 @@ impl Service for Plain {
             Behaviour::Defective(Defect::RunsWhatIsNotDeclared) => {
                 descriptor["supported_task_types"] = json!(["deterministic", "model"]);
             }
+            Behaviour::Defective(Defect::RunsModelsUndeclared) => {
+                descriptor["supported_task_types"] = json!(["deterministic", "aggregation"]);
+            }
             Behaviour::Odd(quirk) => oddities::descriptor(quirk, &mut descriptor),
             Behaviour::Plain | Behaviour::Defective(_) => {}
         }

@@ -57,6 +57,9 @@ pub(super) fn turned_away(
     if does.is(Quirk::FailsRunIdsTwice) && seen {
         return refused("this run id was used before; give each run its own");
     }
+    if does.is(Quirk::OnlyIr1) && graph["version"] == "0.1" {
+        return Some(RefusalDocument::new("VERSION_MISMATCH", "only Task IR 1.x is read here"));
+    }
     if has(Defect::NewerMinorsRefused) {
         let newer = |version: &Value| version.as_str().is_some_and(is_newer);
         if newer(&graph["kora_version"]) || newer(&context["interface_version"]) {
@@ -73,7 +76,6 @@ pub(super) fn turned_away(
     let why = [
         (Defect::NoUserIds, context.get("user_id").is_some()),
         (Defect::NeedsUserIds, context.get("user_id").is_none()),
-        (Defect::NoIr01, graph["version"] == "0.1"),
         (Defect::RefusesWhatIsDeclared, tasks.iter().any(is_aggregation)),
         (Defect::OneRunAtATime, memory.under_way > 0),
         (Defect::FailsAfterAFailure, memory.a_run_failed),

@@ -51,8 +51,9 @@ pub(super) const EDITS: &[(Defect, Edit)] = &[
         }
     }),
     (Defect::NumbersTasks, |graph| {
-        for (number, task) in tasks(graph).enumerate().filter(|(_, task)| !task.contains_key("id")) {
-            task.insert("id".into(), json!(format!("task-{number}")));
+        let root = graph["root"].clone();
+        for task in tasks(graph).filter(|task| !task.contains_key("id")) {
+            task.insert("id".into(), root.clone());
         }
     }),
     (Defect::NothingIsInput, |graph| {
@@ -121,14 +122,30 @@ fn break_cycles(graph: &mut Value) {
     for task in tasks(graph) {
         let Some(id) = text(task, "id") else { continue };
         let Some(dependencies) = task.get_mut("dependencies").and_then(Value::as_array_mut) else { continue };
+        let mut dropped = Vec::new();
         dependencies.retain(|from| {
             let from = from.as_str().unwrap_or_default();
             let closes = from == id || leads_to(&kept, from, &id);
-            if !closes {
+            if closes {
+                dropped.push(from.to_owned());
+            } else {
                 kept.entry(id.clone()).or_default().push(from.to_owned());
             }
             !closes
         });
+        task.values_mut().for_each(|value| forget(value, &dropped));
+    }
+}
+
+/// Puts null in the place of references to these tasks.
+fn forget(value: &mut Value, dropped: &[String]) {
+    if value["$from"].as_str().is_some_and(|from| dropped.iter().any(|task| task == from)) {
+        *value = Value::Null;
+    }
+    match value {
+        Value::Array(items) => items.iter_mut().for_each(|item| forget(item, dropped)),
+        Value::Object(members) => members.values_mut().for_each(|member| forget(member, dropped)),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
     }
 }
 
