@@ -11,7 +11,7 @@ use conformance::model::{ModelBook, ModelClient, ModelServer};
 use conformance::own::{Behaviour, Defect, Plain, Quirk};
 use conformance::registry::Profile;
 use conformance::self_test::{failed, judge, plug};
-use conformance::{Http, Plug, Report, RunOptions, Stdio, StdioLimits, Suite, run_suite};
+use conformance::{Http, Plug, Report, RunOptions, Stdio, StdioLimits, Suite, Verdict, run_suite};
 use tokio::net::TcpListener;
 
 fn command(name: &str) -> Arc<dyn Plug> {
@@ -23,6 +23,8 @@ fn over_stdio(name: &str, only: Option<&str>) -> Report {
     let options = RunOptions {
         profile: Profile::Local,
         only: only.map(str::to_owned),
+        // As many as `judge` draws, so that the same are found.
+        graphs: 8,
         jobs: 4,
         answer_deadline: Duration::from_secs(5),
         ..RunOptions::default()
@@ -49,8 +51,13 @@ fn odd_backends_pass_over_stdio() {
 #[test]
 fn a_mutant_fails_over_stdio_what_it_fails_in_process() {
     for defect in [Defect::RetriesFinalFaults, Defect::LastNameWins, Defect::TimeoutIsExecutionFailure] {
-        let found = failed(&over_stdio(defect.name(), None));
-        assert_eq!(found, in_process(Behaviour::Defective(defect)), "{}", defect.name());
+        let report = over_stdio(defect.name(), None);
+        let mut expected = in_process(Behaviour::Defective(defect));
+        // On a busy machine nobody can tell of some cases, and the suite says so.
+        for case in report.cases.iter().filter(|case| case.verdict == Verdict::Inconclusive) {
+            expected.remove(&case.id);
+        }
+        assert_eq!(failed(&report), expected, "{}", defect.name());
     }
 }
 
