@@ -92,7 +92,11 @@ impl Template {
                 Some((from, pointer)) => output_of(from)
                     .map(|output| Filled::Shared(output.shared()))
                     .ok_or_else(|| unresolved(from, pointer, UnresolvedReason::Nothing)),
-                None => Filling::new(output_of, shape, from).fill(&shape.node).map(Filled::Own),
+                None => {
+                    let mut filled = Box::new(Value::Null);
+                    Filling::new(output_of, shape, from).fill(&shape.node, &mut filled)?;
+                    Ok(Filled::Own(filled))
+                }
             },
         }
     }
@@ -124,7 +128,7 @@ pub enum Filled {
     /// The graph's own, or a whole output.
     Shared(Arc<Value>),
     /// Made for this attempt.
-    Own(Value),
+    Own(Box<Value>),
 }
 
 impl Filled {
@@ -132,7 +136,7 @@ impl Filled {
     pub fn into_shared(self) -> Arc<Value> {
         match self {
             Self::Shared(value) => value,
-            Self::Own(value) => Arc::new(value),
+            Self::Own(value) => Arc::new(*value),
         }
     }
 
@@ -140,7 +144,7 @@ impl Filled {
     pub fn into_value(self) -> Value {
         match self {
             Self::Shared(value) => Arc::unwrap_or_clone(value),
-            Self::Own(value) => value,
+            Self::Own(value) => *value,
         }
     }
 }
@@ -241,30 +245,34 @@ impl<'f, 'o, F: Fn(TaskIndex) -> Option<&'o ValidatedOutput>> Filling<'f, F> {
         }
     }
 
-    fn fill(&mut self, node: &Node) -> Result<Value, UnresolvedReference> {
+    /// Fills `slot`, in its place: values are large, and moving one that was just written stalls a processor.
+    fn fill(&mut self, node: &Node, slot: &mut Value) -> Result<(), UnresolvedReference> {
         match node {
-            Node::Fixed(value) => Ok(Value::clone(value)),
+            Node::Fixed(value) => *slot = Value::clone(value),
             // Counted before it is copied.
-            Node::Reference(pointer) => self.find(pointer).cloned(),
+            Node::Reference(pointer) => *slot = self.find(pointer)?.clone(),
             Node::Array(items) => {
-                let mut array = Vec::with_capacity(items.len());
-                for item in items {
-                    // Most are references: those are filled here, without a step down.
-                    array.push(match item {
-                        Node::Reference(pointer) => self.find(pointer)?.clone(),
-                        item @ (Node::Fixed(_) | Node::Array(_) | Node::Object(_)) => self.fill(item)?,
-                    });
+                *slot = Value::Array(Vec::with_capacity(items.len()));
+                if let Value::Array(array) = slot {
+                    for item in items {
+                        array.push(Value::Null);
+                        if let Some(slot) = array.last_mut() {
+                            self.fill(item, slot)?;
+                        }
+                    }
                 }
-                Ok(Value::Array(array))
             }
             Node::Object(fields) => {
-                let mut object = Map::with_capacity(fields.len());
-                for (name, field) in fields {
-                    object.insert(String::from(&**name), self.fill(field)?);
+                *slot = Value::Object(Map::with_capacity(fields.len()));
+                if let Value::Object(object) = slot {
+                    for (name, field) in fields {
+                        let slot = object.entry(String::from(&**name)).or_insert(Value::Null);
+                        self.fill(field, slot)?;
+                    }
                 }
-                Ok(Value::Object(object))
             }
         }
+        Ok(())
     }
 }
 
