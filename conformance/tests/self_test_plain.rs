@@ -17,7 +17,7 @@ use std::time::Duration;
 use backend_local::{Backoff, LocalBackend, LocalConfig};
 use backend_server::{BackendService, Service};
 use conformance::model::{BookAdapter, ModelEndpoint};
-use conformance::own::Plain;
+use conformance::own::{Behaviour, Plain, Quirk};
 use models::ModelRouter;
 use proptest::prelude::*;
 
@@ -36,6 +36,11 @@ fn local<const CONCURRENCY: u32>(endpoint: &ModelEndpoint) -> Arc<dyn Service> {
 
 fn plain(endpoint: &ModelEndpoint) -> Arc<dyn Service> {
     Arc::new(Plain::new(endpoint))
+}
+
+/// The same backend, several tasks at a time and in another order.
+fn odd(quirk: Quirk, endpoint: &ModelEndpoint) -> Arc<dyn Service> {
+    Arc::new(Plain::that(Behaviour::Odd(quirk), endpoint))
 }
 
 fn assert_same(scene: &Scene) {
@@ -74,5 +79,9 @@ proptest! {
             let expected = Meaning::of(&scene, local);
             prop_assert_eq!(&found, &expected, "plain (left), LocalBackend (right)\n{}", scene.graph);
         }
+        let backwards = Meaning::of(&scene, |endpoint| odd(Quirk::Backwards, endpoint));
+        prop_assert_eq!(&backwards, &found, "backwards (left), plain (right)\n{}", scene.graph);
+        let side_by_side = Meaning::of(&scene, |endpoint| odd(Quirk::FourLanes, endpoint));
+        prop_assert_eq!(&side_by_side, &found, "side by side (left), plain (right)\n{}", scene.graph);
     }
 }
