@@ -39,9 +39,39 @@ fn conforms(words: &[&str], program: &Path) {
 
 fn failures(report: &Report) -> String {
     let passed = |verdict| matches!(verdict, Verdict::Pass | Verdict::NotApplicable);
-    let open = report.cases.iter().filter(|case| case.scored && !passed(case.verdict));
+    let open = report.cases.iter().filter(|case| !passed(case.verdict) && case.verdict != Verdict::NotRun);
     let told = open.map(|case| format!("{} {}: {:#?}\n", case.verdict.as_str(), case.id, case.findings));
     told.collect()
+}
+
+/// The first block of the guide in this language, without its fences.
+fn of_the_guide(language: &str) -> String {
+    let guide = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/guides/write-a-backend.md");
+    let guide = std::fs::read_to_string(guide).unwrap();
+    let (_, from) = guide.split_once(&format!("```{language}\n")).unwrap();
+    from.split_once("```").unwrap().0.to_owned()
+}
+
+// shows C3.2
+#[test]
+fn the_graph_of_the_guide_is_valid() {
+    kora_ir::CheckedGraph::parse(&of_the_guide("json"), &kora_ir::Limits::default()).unwrap();
+}
+
+// shows C3.2
+#[test]
+fn the_first_backend_of_the_guide_can_be_judged() {
+    if !has("python3", (3, 9)) {
+        return skip("there is no python3, or it is older than 3.9");
+    }
+    let program = Path::new(env!("CARGO_TARGET_TMPDIR")).join("first_backend.py");
+    std::fs::write(&program, of_the_guide("python")).unwrap();
+    let command = vec![String::from("python3"), program.display().to_string()];
+    let plug: Arc<dyn Plug> = Arc::new(Stdio::new(command, StdioLimits::default()).unwrap());
+    let options = RunOptions { only: Some(String::from("C3.2-cycle")), graphs: 0, ..RunOptions::default() };
+    let report = run_suite(&Suite::embedded().unwrap(), &plug, &options);
+    assert!(report.cases.iter().any(|case| case.verdict == Verdict::Pass), "nothing was judged");
+    assert!(report.cases.iter().all(|case| case.verdict != Verdict::Fail), "{}", failures(&report));
 }
 
 // shows C2.6, C1.3
