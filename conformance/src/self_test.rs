@@ -5,6 +5,7 @@
 
 mod expectation;
 mod matrix;
+mod whole;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -22,6 +23,7 @@ use crate::verdict::Verdict;
 
 pub use self::expectation::{Expectation, Expectations, Fails};
 pub use self::matrix::kill_matrix;
+pub use self::whole::{Over, Tested, self_test};
 
 /// One of the suite's own backends behind a plug of this process.
 pub fn plug(does: Behaviour) -> Arc<dyn Plug> {

@@ -162,7 +162,7 @@ fn added_up(report: &Report, faults: &mut Vec<Fault>) {
             faults.push(Fault::Miscounted { verdict: verdict.clone(), says, is: *count });
         }
     }
-    let conformance = tally::conformance(&report.cases, report.only.as_deref());
+    let conformance = tally::conformance(&report.cases, &report.measures, report.only.as_deref());
     if report.conformance != conformance {
         faults.push(Fault::WrongConformance { says: report.conformance, is: conformance });
     }

@@ -14,7 +14,7 @@ impl Report {
         self.redact();
         self.counts = tally::counts(&self.cases);
         self.clauses = tally::clauses(registry, &self.cases);
-        self.conformance = tally::conformance(&self.cases, self.only.as_deref());
+        self.conformance = tally::conformance(&self.cases, &self.measures, self.only.as_deref());
         self.seal();
     }
 

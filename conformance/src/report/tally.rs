@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{CaseReport, ClauseReport};
+use super::{CaseReport, ClauseReport, Measure};
 use crate::registry::Registry;
 use crate::verdict::{Conformance, Verdict};
 
@@ -30,11 +30,18 @@ pub(crate) fn clauses(registry: &Registry, cases: &[CaseReport]) -> Vec<ClauseRe
     registry.clauses().iter().map(report).collect()
 }
 
-/// The verdict over all scored cases. Who asked for some only cannot have all.
-pub(crate) fn conformance(cases: &[CaseReport], only: Option<&str>) -> Conformance {
+/// The verdict over all scored cases. Who asked for some only cannot have all, and who ran nothing has shown nothing:
+/// a backend that refuses every graph keeps each promise and is none.
+pub(crate) fn conformance(
+    cases: &[CaseReport],
+    measures: &BTreeMap<String, Measure>,
+    only: Option<&str>,
+) -> Conformance {
+    let ran =
+        measures.values().any(|measure| measure.deterministic_tasks > 0 || measure.model_invocations > 0);
     let of_scored = Conformance::of(cases.iter().filter(|case| case.scored).map(|case| case.verdict));
     match of_scored {
-        Conformance::Conformant if only.is_some() => Conformance::Incomplete,
+        Conformance::Conformant if only.is_some() || !ran => Conformance::Incomplete,
         Conformance::Conformant | Conformance::NotConformant | Conformance::Incomplete => of_scored,
     }
 }
@@ -82,8 +89,16 @@ mod tests {
     fn a_filtered_run_is_never_conformant() {
         let mut cases = sample::report().cases;
         cases.retain(|case| case.verdict == Verdict::Pass);
-        assert_eq!(conformance(&cases, None), Conformance::Conformant);
-        assert_eq!(conformance(&cases, Some("C7.3")), Conformance::Incomplete);
+        let measures = sample::report().measures;
+        assert_eq!(conformance(&cases, &measures, None), Conformance::Conformant);
+        assert_eq!(conformance(&cases, &measures, Some("C7.3")), Conformance::Incomplete);
+    }
+
+    #[test]
+    fn who_refuses_everything_is_not_conformant() {
+        let mut cases = sample::report().cases;
+        cases.retain(|case| case.verdict == Verdict::Pass);
+        assert_eq!(conformance(&cases, &BTreeMap::new(), None), Conformance::Incomplete);
     }
 
     #[test]

@@ -5,6 +5,7 @@ mod explain;
 mod list;
 mod reports;
 mod run;
+mod self_test;
 mod subject;
 
 use clap::Subcommand;
@@ -28,6 +29,11 @@ enum Command {
     List(list::Args),
     /// Explain a case, a clause or a section of the contract
     Explain(explain::Args),
+    /// Judge backends with one defect each, which must fail, and odd ones that are right: whether to believe the suite
+    SelfTest(self_test::Args),
+    /// Serve one of the suite's own backends over standard input and output
+    #[command(hide = true)]
+    OwnBackend(self_test::OwnArgs),
     /// Tell whether a report is whole and unedited
     Verify(reports::VerifyArgs),
     /// Compare two reports: what got worse first
@@ -42,7 +48,8 @@ impl Args {
             Command::Run(args) => args.json,
             Command::Doctor(args) => args.json,
             Command::List(args) => args.json,
-            Command::Explain(_) => false,
+            Command::Explain(_) | Command::OwnBackend(_) => false,
+            Command::SelfTest(args) => args.json,
             Command::Verify(args) => args.json,
             Command::Diff(args) => args.json,
             Command::Gate(args) => args.json,
@@ -61,6 +68,8 @@ pub(crate) fn run(args: &Args) -> Result<Exit, CommandError> {
         Command::Doctor(args) => doctor::run(args),
         Command::List(args) => list::run(args),
         Command::Explain(args) => explain::run(args),
+        Command::SelfTest(args) => self_test::run(args),
+        Command::OwnBackend(args) => self_test::serve(args),
         Command::Verify(args) => reports::verify(args),
         Command::Diff(args) => reports::diff(args),
         Command::Gate(args) => reports::gate(args),

@@ -1,15 +1,19 @@
 //! `kora-backend conformance run`: a verdict.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use clap::ValueEnum;
 use conformance::registry::Profile;
-use conformance::{CaseInfo, Conformance, KnownFailures, Progress, Report, RunOptions, Suite, run_suite};
+use conformance::{
+    CaseInfo, Conformance, KnownFailures, Plug, Progress, Report, RunOptions, Suite, run_suite,
+};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::reports;
-use super::subject::SubjectArgs;
+use super::subject::{self, SubjectArgs};
+use crate::backend::BackendChoice;
 use crate::exit::Exit;
 use crate::refused::CommandError;
 use crate::screen::{self, ODD};
@@ -148,7 +152,13 @@ fn known(path: Option<&Path>) -> Result<KnownFailures, CommandError> {
     KnownFailures::parse(&text).map_err(|faults| reports::unusable(path, "known failures", &faults))
 }
 
-fn bar(json: bool) -> Option<ProgressBar> {
+/// What the suite says of this build's own backend, in this process.
+pub(super) fn reference(suite: &Suite) -> Report {
+    let plug: Arc<dyn Plug> = Arc::new(subject::in_process(BackendChoice::Local));
+    run_suite(suite, &plug, &RunOptions { profile: Profile::Local, ..RunOptions::default() })
+}
+
+pub(super) fn bar(json: bool) -> Option<ProgressBar> {
     if json || !screen::shows_progress() {
         return None;
     }

@@ -115,7 +115,7 @@ impl SubjectArgs {
     }
 }
 
-fn in_process(choice: BackendChoice) -> InProcess {
+pub(super) fn in_process(choice: BackendChoice) -> InProcess {
     let introduction = Introduction {
         name: String::from(env!("CARGO_PKG_NAME")),
         version: String::from(env!("CARGO_PKG_VERSION")),
