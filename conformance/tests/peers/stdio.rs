@@ -14,6 +14,8 @@ use models::{ModelRouter, OpenAiAdapter};
 use serde_json::{Value, json};
 
 fn main() {
+    // A stack of calls after its last words would push them out where `RUST_BACKTRACE` is set.
+    std::panic::set_hook(Box::new(|info| eprintln!("{info}")));
     let behaviour = std::env::args().nth(1).unwrap_or_default();
     match behaviour.as_str() {
         "good" => good(),
