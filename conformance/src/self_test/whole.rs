@@ -12,11 +12,10 @@ use backend_server::{HttpConfig, HttpLimits, HttpService, Identity, serve_http};
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 
-use super::{Expectations, Fails, Surprise, check, failed, judge, plug};
+use super::{Expectations, Fails, check, failed, judge, plug};
 use crate::model::{ModelBook, ModelClient, ModelEndpoint, ModelServer};
 use crate::own::{Behaviour, Defect, Plain, Quirk};
 use crate::registry::Profile;
-use crate::report::Report;
 use crate::run::{RunOptions, run_suite};
 use crate::subject::{Http, Plug, Stdio, StdioLimits, Transport};
 use crate::suite::Suite;
@@ -138,11 +137,9 @@ fn on_the_wire(
     };
     match does {
         Behaviour::Plain | Behaviour::Odd(_) => {
-            let report: Report = run(None);
-            let failed = failed(&report);
-            let surprise = (!failed.is_empty())
-                .then(|| Surprise::RightAndFails { backend: does.name(), cases: failed.clone() }.to_string());
-            Ok((failed, surprise))
+            let report = run(None);
+            let surprise = check(does, &report, expectations).err();
+            Ok((failed(&report), surprise.map(|surprise| surprise.to_string())))
         }
         Behaviour::Defective(defect) => {
             let cases = telling(defect, suite, expectations);
