@@ -34,9 +34,24 @@ pub(super) const LAYERS: &[Layer] = &[
         because: "a deterministic task sees its input and nothing else (C2.1)",
     },
     Layer {
+        name: "schema-grammar",
+        may_use: &["kora-ir"],
+        because: "what a schema allows next is a question to the schema alone (C11.1)",
+    },
+    Layer {
+        name: "model-store",
+        may_use: &[],
+        because: "files on this machine know no graph and no run (C4.2)",
+    },
+    Layer {
         name: "models",
-        may_use: &["kora-ir", "telemetry", "backend-api"],
+        may_use: &["kora-ir", "telemetry", "backend-api", "schema-grammar", "model-store"],
         because: "an adapter answers one request and knows no run (C11.1)",
+    },
+    Layer {
+        name: "model-worker",
+        may_use: &["kora-ir", "schema-grammar", "model-store", "models"],
+        because: "it answers one request after the other and knows no run (C11.1)",
     },
     Layer {
         name: "krako-contract",
@@ -106,6 +121,9 @@ pub(super) const LAYERS: &[Layer] = &[
             "krako-fabric",
             "backend-server",
             "conformance",
+            "schema-grammar",
+            "model-store",
+            "model-worker",
         ],
         because: "the command puts everything together, and nothing may need it (C1.3)",
     },

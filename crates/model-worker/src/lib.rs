@@ -1,0 +1,1 @@
+//! The process that runs a model of our own: weights, tokens, constrained decoding.

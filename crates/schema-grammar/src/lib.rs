@@ -1,0 +1,1 @@
+//! A schema as a grammar: what constrained decoding can hold a model to.
