@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use kora_ir::OutputSchema;
 use models::{
     AdapterDescriptor, AdapterError, AdapterErrorKind, AdapterHealth, FinishReason, Locality, ModelAdapter,
-    ModelId, ModelRequest, RawReply, ServedModel, TokenSink,
+    ModelId, ModelRequest, RawReply, SchemaNote, ServedModel, TokenSink,
 };
 
 use crate::model::{Asked, Beat, MODELS, ModelBook, ModelFault, OpenCall};
@@ -51,7 +52,12 @@ impl ModelAdapter for BookAdapter {
             name: String::from("suite"),
             locality: Locality::Local,
             models: Vec::from(models),
+            concurrent_calls: None,
         }
+    }
+
+    fn admit(&self, _: &ModelId, _: &OutputSchema) -> Result<Vec<SchemaNote>, AdapterError> {
+        Ok(Vec::new())
     }
 
     async fn health(&self) -> AdapterHealth {

@@ -8,10 +8,10 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use backend_api::{BackendMode, ExecutionBackend, ExecutionContext, InterfaceVersion, RunId, TraceId};
 use backend_local::{LocalBackend, LocalConfig};
-use kora_ir::{CheckedGraph, Limits};
+use kora_ir::{CheckedGraph, Limits, OutputSchema};
 use models::{
     AdapterDescriptor, AdapterError, AdapterErrorKind, AdapterHealth, FinishReason, Locality, ModelAdapter,
-    ModelId, ModelRequest, ModelRouter, RawReply, ServedModel, TokenSink,
+    ModelId, ModelRequest, ModelRouter, RawReply, SchemaNote, ServedModel, TokenSink,
 };
 use tokio::sync::mpsc;
 
@@ -42,7 +42,12 @@ impl ModelAdapter for InProcess {
                 context_tokens: Some(4096),
                 parameters: None, // nobody said, and that is what is said
             }],
+            concurrent_calls: None, // as many at once as tasks may run
         }
+    }
+
+    fn admit(&self, _: &ModelId, _: &OutputSchema) -> Result<Vec<SchemaNote>, AdapterError> {
+        Ok(Vec::new()) // any schema will do; an error here refuses the graph before anything runs
     }
 
     async fn health(&self) -> AdapterHealth {

@@ -4,8 +4,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use backend_api::UnmetCapability;
-use kora_ir::{CheckedGraph, ModelCall, OperationUse, Task, TaskIndex, Work};
-use models::Route;
+use kora_ir::{CheckedGraph, ModelCall, OperationUse, OutputSchema, Task, TaskIndex, Work};
+use models::{ModelId, Route};
 use operations::PreparedOperation;
 use rustc_hash::FxHashMap;
 use serde_json::Value;
@@ -30,8 +30,14 @@ enum Doer {
 impl Plan {
     /// Finds everything that the graph needs, or says all that is missing.
     pub(crate) fn new(graph: &CheckedGraph, config: &LocalConfig) -> Result<Self, Vec<UnmetCapability>> {
-        let mut plan =
-            Planning { graph, config, doers: Vec::new(), shared: FxHashMap::default(), last: None };
+        let mut plan = Planning {
+            graph,
+            config,
+            doers: Vec::new(),
+            shared: FxHashMap::default(),
+            last: None,
+            admitted: FxHashMap::default(),
+        };
         let mut unmet = Vec::new();
         let mut doer_of = Vec::with_capacity(graph.tasks().len());
         for task in graph.tasks() {
@@ -74,6 +80,8 @@ struct Planning<'g> {
     /// What many tasks of the graph do is prepared once: the graph keeps it once as well, so its address tells.
     shared: FxHashMap<*const OperationUse, Result<u32, String>>,
     last: Option<(*const OperationUse, u32)>,
+    /// What an adapter said of a schema, which the graph keeps once as well.
+    admitted: FxHashMap<(*const OutputSchema, ModelId), Result<(), String>>,
 }
 
 impl Planning<'_> {
@@ -104,6 +112,9 @@ impl Planning<'_> {
         let route = self.config.models.route(&call.model, task.privacy);
         let route = route.map_err(|error| beyond(task, "models", &call.model, error.to_string()))?;
         let route = fits_window(task, route)?;
+        let pair = (Arc::as_ptr(&task.schema), route.model.clone());
+        let admitted = self.admitted.entry(pair).or_insert_with(|| admits(&route, task));
+        admitted.clone().map_err(|missing| beyond(task, "models", &call.model, missing))?;
         Ok(self.add(Doer::Model(Arc::new(route))))
     }
 
@@ -119,6 +130,14 @@ fn prepare(config: &LocalConfig, name: &str, args: &Value) -> Result<Doer, Strin
     match catch_unwind(AssertUnwindSafe(|| config.operations.prepare(name, args))) {
         Ok(operation) => operation.map(Doer::Operation).map_err(|error| error.to_string()),
         Err(_) => Err(String::from("the operation panicked while it was prepared")),
+    }
+}
+
+/// Asks the adapter. It may be anybody's, as an operation may.
+fn admits(route: &Route, task: &Task) -> Result<(), String> {
+    match catch_unwind(AssertUnwindSafe(|| route.adapter.admit(&route.model, &task.schema))) {
+        Ok(notes) => notes.map(drop).map_err(|error| error.message),
+        Err(_) => Err(String::from("the model adapter panicked when it was asked")),
     }
 }
 

@@ -3,8 +3,10 @@
 use std::fmt::Debug;
 
 use async_trait::async_trait;
+use kora_ir::OutputSchema;
+use schema_grammar::SchemaNote;
 
-use crate::{AdapterDescriptor, AdapterError, AdapterHealth, ModelRequest, RawReply, TokenSink};
+use crate::{AdapterDescriptor, AdapterError, AdapterHealth, ModelId, ModelRequest, RawReply, TokenSink};
 
 /// Something that generates text: a server on this machine or elsewhere, a worker process, a script (C4.2).
 ///
@@ -21,6 +23,16 @@ pub trait ModelAdapter: Debug + Send + Sync + 'static {
     ///
     /// Constant over the adapter's life, cheap, and without I/O.
     fn descriptor(&self) -> AdapterDescriptor;
+
+    /// Whether the adapter takes tasks of this model and schema, and what it cannot promise about their replies (C3.7).
+    ///
+    /// Asked before a run for each pair of model and schema: pure but for a look at local files, bounded, and without
+    /// a word to a server or another process. No notes from an adapter that does not control decoding.
+    ///
+    /// # Errors
+    ///
+    /// [`AdapterError`] tells what is missing and how to mend it; the graph is then refused before anything runs.
+    fn admit(&self, model: &ModelId, schema: &OutputSchema) -> Result<Vec<SchemaNote>, AdapterError>;
 
     /// Whether the adapter could answer now, or why not (C3.5). Generates nothing, spends nothing.
     ///

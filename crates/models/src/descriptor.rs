@@ -1,6 +1,7 @@
 //! What an adapter says about itself, and no more than it knows (C3.7).
 
 use std::fmt;
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -18,6 +19,8 @@ pub struct AdapterDescriptor {
     pub locality: Locality,
     /// The models it serves, in order of preference.
     pub models: Vec<ServedModel>,
+    /// Calls that it works on at once; whoever comes then waits its turn, and its time does not run. `None`: no bound.
+    pub concurrent_calls: Option<NonZeroU32>,
 }
 
 /// A model that an adapter serves.

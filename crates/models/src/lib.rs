@@ -40,10 +40,11 @@ pub use crate::openai::{
 };
 pub use crate::reply::{FinishReason, RawReply, ReplyRejected};
 pub use crate::request::ModelRequest;
-pub use crate::router::{ModelRouter, Route, RouteError, RouterError};
+pub use crate::router::{ModelRouter, Route, RouteError, RouterError, Turn};
 pub use crate::scripted::{
     Act, CallEnd, ReportedUsage, Script, ScriptedAdapter, ScriptedCall, ScriptedError, Step,
 };
 pub use crate::secret::{ApiKeySource, SecretError};
 pub use crate::sink::{CutOff, TokenMeter, TokenSink};
 pub use crate::usage::{TokenCount, Usage};
+pub use schema_grammar::{NoteKind, SchemaNote};

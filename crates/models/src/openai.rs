@@ -14,12 +14,13 @@ use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
 use hyper::{Method, StatusCode, header};
-use kora_ir::Privacy;
+use kora_ir::{OutputSchema, Privacy};
+use schema_grammar::SchemaNote;
 
 use crate::secret::Secret;
 use crate::{
-    AdapterDescriptor, AdapterError, AdapterErrorKind, AdapterHealth, Locality, ModelAdapter, ModelRequest,
-    RawReply, ServedModel, TokenSink,
+    AdapterDescriptor, AdapterError, AdapterErrorKind, AdapterHealth, Locality, ModelAdapter, ModelId,
+    ModelRequest, RawReply, ServedModel, TokenSink,
 };
 
 pub use self::config::{
@@ -221,7 +222,13 @@ impl ModelAdapter for OpenAiAdapter {
             name: self.config.name.clone(),
             locality: self.locality(),
             models: models.collect(),
+            concurrent_calls: None,
         }
+    }
+
+    fn admit(&self, _: &ModelId, _: &OutputSchema) -> Result<Vec<SchemaNote>, AdapterError> {
+        // The server decodes, and says nothing of what it holds to.
+        Ok(Vec::new())
     }
 
     async fn health(&self) -> AdapterHealth {

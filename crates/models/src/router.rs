@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use kora_ir::Privacy;
 use thiserror::Error;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 
 use crate::{AdapterDescriptor, AdapterHealth, Locality, ModelAdapter, ModelId};
@@ -17,8 +18,24 @@ const LISTED: usize = 32;
 /// The choice is a function of configuration and declaration alone: no load, no health, no randomness (I7).
 #[derive(Clone, Debug, Default)]
 pub struct ModelRouter {
-    // Invariant: each descriptor is that of the adapter beside it, asked once.
-    adapters: Vec<(AdapterDescriptor, Arc<dyn ModelAdapter>)>,
+    adapters: Vec<Member>,
+}
+
+/// An adapter among others.
+#[derive(Clone, Debug)]
+struct Member {
+    // Invariant: that of the adapter beside it, asked once.
+    descriptor: AdapterDescriptor,
+    adapter: Arc<dyn ModelAdapter>,
+    turns: Option<Arc<Semaphore>>,
+}
+
+impl Member {
+    fn new(adapter: Arc<dyn ModelAdapter>) -> Self {
+        let descriptor = adapter.descriptor();
+        let turns = descriptor.concurrent_calls.map(|calls| Arc::new(Semaphore::new(calls.get() as usize)));
+        Self { descriptor, adapter, turns }
+    }
 }
 
 /// Who answers, with which model.
@@ -35,6 +52,29 @@ pub struct Route {
     pub locality: Locality,
     /// The model's context window in tokens, if somebody said.
     pub context_tokens: Option<u64>,
+    turns: Option<Arc<Semaphore>>,
+}
+
+impl Route {
+    /// Waits until the adapter has room for one more call, in the order of asking. Hold the turn during the call.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future gives the place in the queue up.
+    pub async fn turn(&self) -> Turn {
+        let permit = match &self.turns {
+            // Nobody closes the semaphore, and without one there is no bound.
+            Some(turns) => Arc::clone(turns).acquire_owned().await.ok(),
+            None => None,
+        };
+        Turn { _permit: permit }
+    }
+}
+
+/// The right to one call of an adapter. Dropping it lets the next in.
+#[derive(Debug)]
+pub struct Turn {
+    _permit: Option<OwnedSemaphorePermit>,
 }
 
 impl ModelRouter {
@@ -44,10 +84,10 @@ impl ModelRouter {
     ///
     /// [`RouterError`] if a name would mean two things: a declared ceiling has to mean one.
     pub fn new(adapters: Vec<Arc<dyn ModelAdapter>>) -> Result<Self, RouterError> {
-        let adapters: Vec<_> = adapters.into_iter().map(|adapter| (adapter.descriptor(), adapter)).collect();
+        let adapters: Vec<_> = adapters.into_iter().map(Member::new).collect();
         let mut names = BTreeSet::new();
         let mut tiers_by_id: BTreeMap<&ModelId, Option<&str>> = BTreeMap::new();
-        for (descriptor, _) in &adapters {
+        for Member { descriptor, .. } in &adapters {
             if !names.insert(descriptor.name.as_str()) {
                 return Err(RouterError::AdapterTwice { adapter: descriptor.name.clone() });
             }
@@ -83,7 +123,7 @@ impl ModelRouter {
     /// [`RouteError`] if there is none.
     pub fn route(&self, declared: &str, privacy: Privacy) -> Result<Route, RouteError> {
         let mut forbidden = Vec::new();
-        for (descriptor, adapter) in &self.adapters {
+        for Member { descriptor, adapter, turns } in &self.adapters {
             let found = descriptor
                 .models
                 .iter()
@@ -98,6 +138,7 @@ impl ModelRouter {
                         model: model.id.clone(),
                         locality: descriptor.locality,
                         context_tokens: model.context_tokens,
+                        turns: turns.clone(),
                     });
                 }
             }
@@ -111,7 +152,7 @@ impl ModelRouter {
 
     /// What the adapters serve, in order of preference (C3.6).
     pub fn descriptors(&self) -> impl ExactSizeIterator<Item = &AdapterDescriptor> {
-        self.adapters.iter().map(|(descriptor, _)| descriptor)
+        self.adapters.iter().map(|member| &member.descriptor)
     }
 
     /// How every adapter is, asked all at once, in order of preference (C3.5).
@@ -128,7 +169,7 @@ impl ModelRouter {
                 (descriptor.name.clone(), AdapterHealth::Unavailable { reason })
             })
             .collect();
-        for (place, (_, adapter)) in self.adapters.iter().enumerate() {
+        for (place, Member { adapter, .. }) in self.adapters.iter().enumerate() {
             let adapter = Arc::clone(adapter);
             asked.spawn(async move { (place, adapter.health().await) });
         }

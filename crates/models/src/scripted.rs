@@ -7,11 +7,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use kora_ir::Privacy;
+use kora_ir::{OutputSchema, Privacy};
+use schema_grammar::SchemaNote;
 
 use crate::{
     AdapterDescriptor, AdapterError, AdapterErrorKind, AdapterHealth, FinishReason, Locality, ModelAdapter,
-    ModelRequest, RawReply, TokenSink,
+    ModelId, ModelRequest, RawReply, TokenSink,
 };
 
 use self::record::Recorder;
@@ -69,7 +70,12 @@ impl ModelAdapter for ScriptedAdapter {
             name: self.script.name.clone(),
             locality: self.script.locality,
             models: self.script.models.clone(),
+            concurrent_calls: None,
         }
+    }
+
+    fn admit(&self, _: &ModelId, _: &OutputSchema) -> Result<Vec<SchemaNote>, AdapterError> {
+        Ok(Vec::new())
     }
 
     async fn health(&self) -> AdapterHealth {

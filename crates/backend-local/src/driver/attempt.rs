@@ -10,7 +10,7 @@ use std::time::Duration;
 use engine::{AttemptOutcome, AttemptReport, Next, Usage};
 use kora_ir::{Message, SchemaMismatch, TaskIndex, Work};
 use models::{
-    AdapterError, AdapterErrorKind, ModelRequest, RawReply, ReplyRejected, Route, TokenCount, TokenSink,
+    AdapterError, AdapterErrorKind, ModelRequest, RawReply, ReplyRejected, Route, TokenCount, TokenSink, Turn,
 };
 use tokio::sync::oneshot;
 use tokio::time::Instant;
@@ -30,13 +30,20 @@ pub(super) struct Ask {
 pub(super) async fn run(session: Arc<Session>, ask: Ask, mut stopped: oneshot::Receiver<()>) {
     let _call = session.call_on_drop();
     let (task, attempt) = (ask.task, ask.attempt);
-    let began = Instant::now();
     let route = session.plan().and_then(|plan| plan.route(task));
+    // Waiting for others is no time of this task.
+    let turn = match &route {
+        Some(route) => turn(route, &mut stopped).await,
+        None => None,
+    };
+    let began = Instant::now();
     let (outcome, usage, hint) = match (route, request(&session, ask)) {
-        (Some(route), Some(request)) => answer(&route, request, &mut stopped).await,
+        (Some(route), Some(request)) if turn.is_some() => answer(&route, request, &mut stopped).await,
+        (Some(_), Some(_)) => (AttemptOutcome::Cancelled, Usage::default(), None),
         // The plan has a route for every model task, and the engine starts only those.
         (None, _) | (_, None) => (internal("no model was planned for this task"), Usage::default(), None),
     };
+    drop(turn);
     let waits = matches!(outcome, AttemptOutcome::Failed { .. });
     let report = AttemptReport { task, attempt, elapsed_us: micros(began.elapsed()), usage, outcome };
 
@@ -58,6 +65,15 @@ pub(super) async fn run(session: Arc<Session>, ask: Ask, mut stopped: oneshot::R
     let mut core = session.lock();
     session.resume(&mut core, task, waiting.elapsed());
     session.pump(&mut core);
+}
+
+/// The right to a call, or nothing if nobody wants it any more.
+async fn turn(route: &Route, stopped: &mut oneshot::Receiver<()>) -> Option<Turn> {
+    tokio::select! {
+        biased;
+        _ = stopped => None,
+        turn = route.turn() => Some(turn),
+    }
 }
 
 fn request(session: &Session, ask: Ask) -> Option<ModelRequest> {
