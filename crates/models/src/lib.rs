@@ -23,6 +23,7 @@ mod sink;
 
 mod router;
 
+mod embedded;
 mod openai;
 mod scripted;
 mod secret;
@@ -32,6 +33,7 @@ mod config;
 pub use crate::adapter::ModelAdapter;
 pub use crate::config::{AdapterConfig, ModelsError};
 pub use crate::descriptor::{AdapterDescriptor, Locality, ModelId, ServedModel};
+pub use crate::embedded::protocol;
 pub use crate::error::{AdapterError, AdapterErrorKind};
 pub use crate::health::AdapterHealth;
 pub use crate::openai::{
