@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::{
-    ModelAdapter, ModelRouter, OpenAiAdapter, OpenAiConfig, OpenAiConfigError, RouterError, Script,
-    ScriptedAdapter,
+    EmbeddedAdapter, EmbeddedConfig, EmbeddedConfigError, ModelAdapter, ModelRouter, OpenAiAdapter,
+    OpenAiConfig, OpenAiConfigError, RouterError, Script, ScriptedAdapter,
 };
 
 /// One adapter of a configuration file.
@@ -28,6 +28,8 @@ pub enum AdapterConfig {
     /// An OpenAI-compatible server.
     #[serde(rename = "openai")]
     OpenAi(OpenAiConfig),
+    /// Models of our own, in worker processes on this machine.
+    Embedded(EmbeddedConfig),
     /// A stand-in for tests.
     Scripted(Script),
 }
@@ -47,6 +49,7 @@ impl ModelRouter {
 fn adapter(config: AdapterConfig) -> Result<Arc<dyn ModelAdapter>, ModelsError> {
     Ok(match config {
         AdapterConfig::OpenAi(config) => Arc::new(OpenAiAdapter::new(config)?),
+        AdapterConfig::Embedded(config) => Arc::new(EmbeddedAdapter::new(config)?),
         AdapterConfig::Scripted(script) => Arc::new(ScriptedAdapter::new(script)),
     })
 }
@@ -58,6 +61,9 @@ pub enum ModelsError {
     /// An adapter for an OpenAI-compatible server cannot be made.
     #[error(transparent)]
     OpenAi(#[from] OpenAiConfigError),
+    /// An adapter for models of our own cannot be made.
+    #[error(transparent)]
+    Embedded(#[from] EmbeddedConfigError),
     /// A name would mean two things.
     #[error(transparent)]
     Router(#[from] RouterError),

@@ -33,7 +33,10 @@ mod config;
 pub use crate::adapter::ModelAdapter;
 pub use crate::config::{AdapterConfig, ModelsError};
 pub use crate::descriptor::{AdapterDescriptor, Locality, ModelId, ServedModel};
-pub use crate::embedded::protocol;
+pub use crate::embedded::{
+    EmbeddedAdapter, EmbeddedConfig, EmbeddedConfigError, EmbeddedLimits, EmbeddedModel, WeightsSource,
+    protocol,
+};
 pub use crate::error::{AdapterError, AdapterErrorKind};
 pub use crate::health::AdapterHealth;
 pub use crate::openai::{

@@ -72,6 +72,11 @@ impl TokenSink {
         }
     }
 
+    /// Says how many tokens the prompt was, as the model's side tells once it has read it.
+    pub fn prompted(&mut self, tokens_in: u64) {
+        self.usage.tokens_in = TokenCount::Reported(tokens_in);
+    }
+
     /// Says that the reply comes token by token, so that from now on the count is what was generated.
     pub fn streaming(&mut self) {
         self.usage.tokens_out = self.count();
