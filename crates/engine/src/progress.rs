@@ -65,7 +65,8 @@ enum Stop {
 
 impl Progress {
     pub(crate) fn new(graph: &CheckedGraph) -> Self {
-        let tasks: Vec<TaskState> = graph.waits().iter().map(|&waits| TaskState::new(waits)).collect();
+        let mut tasks = vec![TaskState::BLANK; graph.waits().len()];
+        tasks.iter_mut().zip(graph.waits()).for_each(|(task, &waits)| task.pending = waits);
         let wave = graph.names().indices().filter(|i| graph.waits()[i.as_usize()] == 0).collect();
         let mut progress = Self {
             ledger: Ledger::new(graph),

@@ -6,7 +6,7 @@ use telemetry::FailureCategory;
 use crate::ledger::Allowance;
 use crate::verdict::Spent;
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct TaskState {
     pub(crate) phase: Phase,
     /// Dependencies that have not resolved, and one more for a dormant task that no edge has woken.
@@ -24,19 +24,18 @@ pub(crate) struct TaskState {
 }
 
 impl TaskState {
-    pub(crate) fn new(pending: u32) -> Self {
-        Self {
-            phase: Phase::Pending,
-            pending,
-            attempts: 0,
-            spent: Spent::default(),
-            allowance: Allowance { tokens: 0, attempts: 0 },
-            output: None,
-            failed: None,
-            schema_mismatch: false,
-            resolution: Resolution::Open,
-        }
-    }
+    /// Of a task that waits for nothing and has not begun.
+    pub(crate) const BLANK: Self = Self {
+        phase: Phase::Pending,
+        pending: 0,
+        attempts: 0,
+        spent: Spent::NOTHING,
+        allowance: Allowance { tokens: 0, attempts: 0 },
+        output: None,
+        failed: None,
+        schema_mismatch: false,
+        resolution: Resolution::Open,
+    };
 }
 
 /// Where a task stands.

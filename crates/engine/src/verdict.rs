@@ -14,6 +14,10 @@ pub(crate) struct Spent {
     pub(crate) time_us: u64,
 }
 
+impl Spent {
+    pub(crate) const NOTHING: Self = Self { tokens: 0, time_us: 0 };
+}
+
 /// What follows from an attempt.
 #[derive(Debug, PartialEq)]
 pub(crate) enum Verdict {

@@ -263,13 +263,13 @@ impl<'f, 'o, F: Fn(TaskIndex) -> Option<&'o ValidatedOutput>> Filling<'f, F> {
                 }
             }
             Node::Object(fields) => {
-                *slot = Value::Object(Map::with_capacity(fields.len()));
-                if let Value::Object(object) = slot {
-                    for (name, field) in fields {
-                        let slot = object.entry(String::from(&**name)).or_insert(Value::Null);
-                        self.fill(field, slot)?;
-                    }
+                let mut object = Map::with_capacity(fields.len());
+                for (name, field) in fields {
+                    let mut value = Value::Null;
+                    self.fill(field, &mut value)?;
+                    object.insert(String::from(&**name), value);
                 }
+                *slot = Value::Object(object);
             }
         }
         Ok(())

@@ -23,21 +23,19 @@ pub(crate) struct Entry {
 
 impl Entry {
     /// Of a task that was constructed and its graph checked.
-    pub(crate) fn new() -> Self {
-        Self {
-            elapsed_us: 0,
-            tokens_in: 0,
-            tokens_out: 0,
-            stages: Stages::new(),
-            failure: None,
-            escalated_to: None,
-            retry_count: 0,
-            tokens_estimated: false,
-            status: TaskStatus::Skipped,
-            validation_status: ValidationStatus::Skipped,
-            skip_reason: None,
-        }
-    }
+    pub(crate) const BLANK: Self = Self {
+        elapsed_us: 0,
+        tokens_in: 0,
+        tokens_out: 0,
+        stages: Stages::new_const(),
+        failure: None,
+        escalated_to: None,
+        retry_count: 0,
+        tokens_estimated: false,
+        status: TaskStatus::Skipped,
+        validation_status: ValidationStatus::Skipped,
+        skip_reason: None,
+    };
 
     pub(crate) fn complete(&mut self) {
         self.status = TaskStatus::Success;

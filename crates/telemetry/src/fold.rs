@@ -20,7 +20,7 @@ impl Fold {
     /// Starts with an entry for every task of the graph: constructed, and its graph checked.
     pub fn new(graph: &CheckedGraph) -> Self {
         let names = graph.names().clone();
-        Self { entries: names.indices().map(|_| Entry::new()).collect(), names, invocations: 0 }
+        Self { entries: names.indices().map(|_| Entry::BLANK).collect(), names, invocations: 0 }
     }
 
     /// Takes one event in. Events of one task must come in the order in which they happened.

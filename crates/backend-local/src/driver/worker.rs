@@ -89,11 +89,10 @@ fn run(session: &Session, job: &Job, meter: &mut Meter) -> AttemptOutcome {
         };
     };
     let call = OperationCall { args, input: &job.input, attempt: job.attempt };
-    match catch_unwind(AssertUnwindSafe(|| operation.run(&call, meter))) {
-        Ok(Ok(value)) => match task.schema.admit(value) {
-            Ok(output) => AttemptOutcome::Output(output),
-            Err(mismatch) => AttemptOutcome::SchemaMismatch(mismatch),
-        },
+    let admitted = || operation.run(&call, meter).map(|value| task.schema.admit(value));
+    match catch_unwind(AssertUnwindSafe(admitted)) {
+        Ok(Ok(Ok(output))) => AttemptOutcome::Output(output),
+        Ok(Ok(Err(mismatch))) => AttemptOutcome::SchemaMismatch(mismatch),
         Ok(Err(error)) if error.kind == OperationErrorKind::Stopped => AttemptOutcome::Cancelled,
         Ok(Err(error)) => AttemptOutcome::Failed { message: error.to_string(), transient: error.transient },
         // The text of a panic may hold content, so it is not repeated (I9).
