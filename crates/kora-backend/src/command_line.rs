@@ -31,7 +31,7 @@ enum Command {
     /// Check graphs without running them: every violation at once, where it stands, and how to mend it
     #[command(after_help = exit::TABLE)]
     Check(check::Args),
-    /// List the models that tasks may name, and whether they answer
+    /// List the models that tasks may name, and whether they answer; fetch, verify and remove weights
     Models(models::Args),
     /// List the operations that tasks may name, or tell all about one
     Operations(operations::Args),
@@ -62,7 +62,7 @@ impl Command {
             Self::Run(args) => args.json,
             Self::Serve(args) => args.json,
             Self::Check(args) => args.json,
-            Self::Models(args) => args.json,
+            Self::Models(args) => args.wants_json(),
             Self::Operations(args) => args.json,
             Self::Capabilities(args) => args.json,
             Self::Health(args) => args.json,

@@ -29,6 +29,8 @@ pub(crate) enum Exit {
     NotConformant,
     /// Not everything that counts has a verdict.
     Incomplete,
+    /// A model's weights are not here, not as they should be, or cannot be fetched.
+    Weights,
     /// Somebody pressed Ctrl-C.
     Interrupted,
 }
@@ -51,6 +53,7 @@ Exit codes:
    24  refused: not authenticated
    30  not conformant: a case failed, or a gate is closed
    31  incomplete: not every case that counts has a verdict
+   40  a model's weights are not here, not as they should be, or cannot be fetched
   130  interrupted by Ctrl-C; the run was cancelled";
 
 impl Exit {
@@ -72,6 +75,7 @@ impl Exit {
             Self::Unauthenticated => 24,
             Self::NotConformant => 30,
             Self::Incomplete => 31,
+            Self::Weights => 40,
             Self::Interrupted => 130,
         }
     }
@@ -120,6 +124,7 @@ mod tests {
             Exit::Unauthenticated,
             Exit::NotConformant,
             Exit::Incomplete,
+            Exit::Weights,
             Exit::Interrupted,
         ]
         .map(|exit| {

@@ -13,6 +13,7 @@ use thiserror::Error;
 use crate::diagnosis;
 use crate::document::Document;
 use crate::exit::Exit;
+use crate::models::WeightsError;
 use crate::screen::{self, BAD, STRONG, Stream};
 
 /// No result, and why.
@@ -72,6 +73,9 @@ pub(crate) enum CommandError {
     /// The suite itself is at fault.
     #[error("the conformance suite is at fault: {0}")]
     Suite(String),
+    /// A model's weights are not there, or not as they should be.
+    #[error(transparent)]
+    Weights(#[from] WeightsError),
     /// The runtime does not start.
     #[error("cannot start the threads of the runtime")]
     Runtime(#[source] io::Error),
@@ -94,6 +98,7 @@ impl CommandError {
             Self::Unreadable { .. } | Self::Unusable { .. } | Self::Usage(_) | Self::Listen { .. } => {
                 Exit::Usage
             }
+            Self::Weights(error) => error.exit(),
             Self::Unsaved { .. } | Self::Output(_) | Self::Stdio(_) | Self::Suite(_) | Self::Runtime(_) => {
                 Exit::Internal
             }
@@ -113,6 +118,7 @@ impl CommandError {
             }
             Self::Usage(_) | Self::Listen { .. } => ("USAGE_ERROR", Value::Null),
             Self::Unsaved { path, .. } => ("INTERNAL_ERROR", json!({"file": path.display().to_string()})),
+            Self::Weights(error) => (error.error_type(), error.details()),
             Self::Output(_) | Self::Stdio(_) | Self::Suite(_) | Self::Runtime(_) => {
                 ("INTERNAL_ERROR", Value::Null)
             }
@@ -149,6 +155,10 @@ impl CommandError {
                 | Refusal::Unauthenticated(_)
                 | Refusal::Unavailable { .. } => self.said(),
             },
+            Self::Weights(error) => {
+                let said = error.last_words().iter().map(|line| format!("  {}\n", screen::visible(line)));
+                self.said() + &said.collect::<String>()
+            }
             Self::Unreadable { .. }
             | Self::Unusable { .. }
             | Self::Usage(_)

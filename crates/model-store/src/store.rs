@@ -38,6 +38,13 @@ pub struct Listed<'a> {
     pub weights: Result<StoredModel, FindError>,
 }
 
+impl Listed<'_> {
+    /// Whether there is nothing that could be right or wrong.
+    pub fn is_absent(&self) -> bool {
+        matches!(self.weights, Err(FindError::Absent { .. }))
+    }
+}
+
 /// Weights that cannot be used.
 #[derive(Debug, Error)]
 #[non_exhaustive]
