@@ -18,16 +18,16 @@ pub(crate) struct Args {
     #[command(subcommand)]
     action: Option<Action>,
     #[command(flatten)]
-    list: list::Args,
+    list: list::ListArgs,
 }
 
 #[derive(Debug, Subcommand)]
 enum Action {
     /// List the models that tasks may name, whether they answer, and which weights are on this machine
-    List(list::Args),
+    List(list::ListArgs),
     /// Fetch the weights of a model, or mend them; those that are there and right are left alone
     #[command(after_help = exit::TABLE)]
-    Pull(pull::Args),
+    Pull(pull::PullArgs),
     /// Compare the weights on this machine with their digests, byte by byte
     #[command(after_help = exit::TABLE)]
     Verify(one::VerifyArgs),

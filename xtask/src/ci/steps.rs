@@ -42,6 +42,7 @@ pub(super) const STEPS: &[Step] = &[
         says: "the TypeScript backend compiles, to be judged by the tests",
         run: adapters,
     },
+    Step { name: "model", says: "the weights that tests ask, fetched or here and right", run: model },
     Step { name: "doctest", says: "examples in the docs", run: doctest },
     Step { name: "test", says: "unit and integration tests", run: test },
 ];
@@ -112,6 +113,15 @@ fn adapters(root: &Path, _: &mut Tally) -> anyhow::Result<Outcome> {
     }
     passes(&mut npm(&["ci", "--no-audit", "--no-fund"]))?;
     passes(&mut npm(&["run", "--silent", "build"]))
+}
+
+/// By the command itself, as a user would; what is here and right is left alone.
+fn model(root: &Path, _: &mut Tally) -> anyhow::Result<Outcome> {
+    let arguments = ["run", "--quiet", "--locked", "-p", "kora-backend", "--", "models", "pull", "--json"];
+    let fetched = passes(cargo().args(arguments).current_dir(root));
+    fetched.with_context(|| {
+        format!("the tests need a model, and `cargo {}` could not bring it", arguments.join(" "))
+    })
 }
 
 fn doctest(root: &Path, tally: &mut Tally) -> anyhow::Result<Outcome> {

