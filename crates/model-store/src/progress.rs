@@ -16,7 +16,7 @@ pub struct Progress {
 
 /// What is going on.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-#[non_exhaustive]
+#[expect(clippy::exhaustive_enums, reason = "whoever tells people has words for each")]
 pub enum Phase {
     /// Another process works on the same model.
     Waiting {

@@ -144,6 +144,5 @@ fn words(phase: Phase) -> String {
         Phase::Checking => String::from("comparing with its digest"),
         Phase::Unpacking => String::from("unpacking"),
         Phase::Copying => String::from("copying"),
-        _ => String::from("working"),
     }
 }
