@@ -7,11 +7,15 @@
 //! [`Vocabulary`] is the tokens of one model, and [`Constraint`] one generation: which tokens may come next.
 //! Nothing here knows a model runtime.
 
+mod bounded;
 mod constraint;
 mod error;
 mod grammar;
 mod held;
 mod note;
+mod place;
+#[cfg(test)]
+mod proof;
 #[cfg(test)]
 mod sample;
 mod trial;

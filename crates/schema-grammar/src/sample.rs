@@ -54,7 +54,6 @@ fn single() -> Vec<Token> {
     tokens
 }
 
-#[cfg_attr(test, expect(dead_code, reason = "soon"))]
 /// Whether the grammar admits exactly this text, byte by byte.
 pub(crate) fn accepts(grammar: &Grammar, text: &str) -> bool {
     let mut constraint = bytes().constrain(grammar).unwrap();

@@ -22,9 +22,9 @@ pub(crate) fn limits() -> ParserLimits {
         max_items_in_row: 2000,
         // About 20 ms.
         initial_lexer_fuel: 1_000_000,
-        // About 15 ms.
-        step_lexer_fuel: 200_000,
-        step_max_items: 50_000,
+        // About 35 ms, and 10 ms.
+        step_lexer_fuel: 500_000,
+        step_max_items: 200_000,
         // At most 200 MB.
         max_lexer_states: 100_000,
         max_grammar_size: 200_000,
@@ -50,41 +50,47 @@ pub(crate) fn on_a_stack_of_its_own<T: Send>(work: impl FnOnce() -> T + Send) ->
 }
 
 /// Builds the grammar of a schema, and proves with a vocabulary of single bytes that a generation could start.
+///
+/// It recurses as deep as the schema: see [`on_a_stack_of_its_own`].
 pub(crate) fn build(schema: Value) -> Result<Built, GrammarError> {
-    on_a_stack_of_its_own(move || {
-        let serialized = GrammarInit::Serialized(TopLevelGrammar::from_json_schema(schema));
-        let (grammar, lexer) =
-            serialized.to_internal(None, limits()).map_err(|error| in_our_words(&error.to_string()))?;
-        let built = GrammarInit::Internal(grammar, lexer);
-        let factory = bytes().as_ref().map_err(|error| GrammarError::Engine(error.clone()))?;
-        factory
-            .create_parser_from_init_default(built.clone())
-            .map_err(|error| in_our_words(&error.to_string()))?;
-        Ok(built)
-    })
-    .map_err(GrammarError::Engine)?
+    let serialized = GrammarInit::Serialized(TopLevelGrammar::from_json_schema(schema));
+    let (grammar, lexer) =
+        serialized.to_internal(None, limits()).map_err(|error| in_our_words(&error.to_string()))?;
+    let built = GrammarInit::Internal(grammar, lexer);
+    let factory = bytes().as_ref().map_err(|error| GrammarError::Engine(error.clone()))?;
+    // The first token is as hard as most.
+    begin(factory, &built)?.compute_mask_or_eos().map_err(|error| in_our_words(&error.to_string()))?;
+    Ok(built)
+}
+
+/// As [`build`], for a part of a schema.
+pub(crate) fn build_alone(schema: &Value) -> Result<Built, GrammarError> {
+    let mut copy = schema.clone();
+    if let Value::Object(keywords) = &mut copy {
+        keywords.insert(String::from("x-guidance"), serde_json::json!({"whitespace_flexible": false}));
+    }
+    build(copy)
 }
 
 /// Starts a generation.
 pub(crate) fn start(factory: &ParserFactory, built: &Built) -> Result<Matcher, GrammarError> {
-    on_a_stack_of_its_own(|| {
-        let mut matcher = Matcher::new(factory.create_parser_from_init_default(built.clone()));
-        // The start symbol alone may be complete, and may be a dead end.
-        match matcher.is_accepting().err() {
-            Some(error) => Err(in_our_words(&error.to_string())),
-            None => Ok(matcher),
-        }
-    })
-    .map_err(GrammarError::Engine)?
+    on_a_stack_of_its_own(|| begin(factory, built)).map_err(GrammarError::Engine)?
+}
+
+fn begin(factory: &ParserFactory, built: &Built) -> Result<Matcher, GrammarError> {
+    let mut matcher = Matcher::new(factory.create_parser_from_init_default(built.clone()));
+    match matcher.is_accepting() {
+        Ok(_) => Ok(matcher),
+        Err(error) => Err(in_our_words(&error.to_string())),
+    }
 }
 
 /// What the engine says, as one of our errors. Its own words are kept to one line.
 pub(crate) fn in_our_words(error: &str) -> GrammarError {
     let line: String = error.lines().next().unwrap_or_default().chars().take(200).collect();
     let lower = error.to_lowercase();
-    if lower.contains("unsatisfiable") || lower.contains("is empty") {
-        GrammarError::Unsatisfiable(line)
-    } else if [
+    let beyond = [
+        "unable to determine",
         "too complex",
         "too large",
         "too many",
@@ -92,12 +98,12 @@ pub(crate) fn in_our_words(error: &str) -> GrammarError {
         "limit",
         "fuel",
         "exceed",
-        "unable to determine",
-    ]
-    .iter()
-    .any(|word| lower.contains(word))
-    {
+        "max is",
+    ];
+    if beyond.iter().any(|words| lower.contains(words)) {
         GrammarError::TooComplex(line)
+    } else if lower.contains("unsatisfiable") {
+        GrammarError::Unsatisfiable(line)
     } else if lower.contains("noextensionbias") || lower.contains("no_extension") {
         GrammarError::DeadEnd
     } else {
