@@ -64,6 +64,10 @@ impl ModelAdapter for BookAdapter {
         AdapterHealth::Healthy
     }
 
+    async fn prepare(&self, _: &ModelId) -> Result<(), AdapterError> {
+        Ok(())
+    }
+
     async fn generate(&self, request: &ModelRequest, sink: &mut TokenSink) -> Result<RawReply, AdapterError> {
         let mut call = self.open(request)?;
         sink.sent();

@@ -54,6 +54,10 @@ impl ModelAdapter for InProcess {
         AdapterHealth::Healthy
     }
 
+    async fn prepare(&self, _: &ModelId) -> Result<(), AdapterError> {
+        Ok(()) // nothing to start, nothing to load
+    }
+
     async fn generate(&self, request: &ModelRequest, sink: &mut TokenSink) -> Result<RawReply, AdapterError> {
         if request.model.as_str() != "counter-1" {
             let message = format!("`in-process` serves no model `{}`", request.model);

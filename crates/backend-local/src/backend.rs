@@ -12,8 +12,8 @@ use backend_api::{
 use kora_ir::{CheckedGraph, TaskType};
 
 use crate::driver::{self, End};
-use crate::plan::Plan;
-use crate::{LocalConfig, health};
+use crate::plan::{self, Plan};
+use crate::{LocalConfig, TaskNote, health};
 
 /// Runs task graphs on this machine (C1.1), within their budgets (C4.3), and reports all of it (C4.5).
 #[derive(Clone, Debug)]
@@ -36,6 +36,12 @@ impl LocalBackend {
     /// [`Refusal::BeyondCapabilities`] lists everything that is missing.
     pub fn admit(&self, graph: &CheckedGraph) -> Result<(), Refusal> {
         Plan::new(graph, &self.config).map(drop).map_err(Refusal::BeyondCapabilities)
+    }
+
+    /// What the graph's schemas leave open for the models that would answer, in canonical order of the tasks: what
+    /// decoding cannot be held to, and what nothing but the token cap would end. A task that would be refused has none.
+    pub fn notes(&self, graph: &CheckedGraph) -> Vec<TaskNote> {
+        plan::notes(graph, &self.config)
     }
 
     async fn execute(
@@ -84,6 +90,7 @@ impl LocalBackend {
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 impl Default for LocalBackend {
+    /// The backend of [`LocalConfig::default`].
     fn default() -> Self {
         Self::new(LocalConfig::default())
     }

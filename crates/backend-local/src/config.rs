@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use models::ModelRouter;
+use models::{AdapterConfig, EmbeddedConfig, ModelRouter};
 use operations::OperationRegistry;
 
 /// Everything that a [`LocalBackend`](crate::LocalBackend) is made of.
@@ -20,16 +20,24 @@ pub struct LocalConfig {
 }
 
 impl Default for LocalConfig {
-    /// Four tasks for each processor, since model calls mostly wait; the standard operations; no models.
+    /// Four tasks for each processor, since model calls mostly wait; the standard operations; the default model of our
+    /// own, in a process of its own. That process needs the program `kora-backend` and the model's weights: without
+    /// them a graph that names the model is refused, and says so; others are not concerned.
     fn default() -> Self {
         let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         Self {
             max_concurrency: u32::try_from(processors).unwrap_or(u32::MAX).saturating_mul(4),
             operations: OperationRegistry::standard(),
-            models: ModelRouter::default(),
+            models: own_model(),
             backoff: Backoff::default(),
         }
     }
+}
+
+/// One adapter with one name, of a configuration that has nothing to be wrong about.
+fn own_model() -> ModelRouter {
+    let own = AdapterConfig::Embedded(EmbeddedConfig::default());
+    ModelRouter::from_config(vec![own]).unwrap_or_default()
 }
 
 /// The wait before a retry: doubled each time, never beyond what the task's budget has left (S8).
@@ -62,6 +70,11 @@ impl Backoff {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_default_has_a_model() {
+        assert_eq!(LocalConfig::default().models.descriptors().len(), 1);
+    }
 
     #[test]
     fn the_wait_doubles_and_is_bounded_whatever_a_server_asks() {

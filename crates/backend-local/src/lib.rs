@@ -5,6 +5,7 @@
 //! charges and no scoring of trust (C4.6).
 mod backend;
 mod config;
+mod note;
 
 mod plan;
 
@@ -14,3 +15,4 @@ mod health;
 
 pub use crate::backend::LocalBackend;
 pub use crate::config::{Backoff, LocalConfig};
+pub use crate::note::TaskNote;

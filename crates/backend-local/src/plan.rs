@@ -5,12 +5,12 @@ use std::sync::Arc;
 
 use backend_api::UnmetCapability;
 use kora_ir::{CheckedGraph, ModelCall, OperationUse, OutputSchema, Task, TaskIndex, Work};
-use models::{ModelId, Route};
+use models::{ModelId, Route, SchemaNote};
 use operations::PreparedOperation;
 use rustc_hash::FxHashMap;
 use serde_json::Value;
 
-use crate::LocalConfig;
+use crate::{LocalConfig, TaskNote};
 
 /// For each task of one graph, who does it.
 #[derive(Debug)]
@@ -30,14 +30,7 @@ enum Doer {
 impl Plan {
     /// Finds everything that the graph needs, or says all that is missing.
     pub(crate) fn new(graph: &CheckedGraph, config: &LocalConfig) -> Result<Self, Vec<UnmetCapability>> {
-        let mut plan = Planning {
-            graph,
-            config,
-            doers: Vec::new(),
-            shared: FxHashMap::default(),
-            last: None,
-            admitted: FxHashMap::default(),
-        };
+        let mut plan = Planning::new(graph, config);
         let mut unmet = Vec::new();
         let mut doer_of = Vec::with_capacity(graph.tasks().len());
         for task in graph.tasks() {
@@ -72,6 +65,25 @@ impl Plan {
     }
 }
 
+/// What the adapters cannot promise about the replies to this graph's tasks. Nothing of a task that would be refused.
+pub(crate) fn notes(graph: &CheckedGraph, config: &LocalConfig) -> Vec<TaskNote> {
+    let mut plan = Planning::new(graph, config);
+    let mut notes = Vec::new();
+    for task in graph.tasks() {
+        let Work::Model(call) = &task.work else { continue };
+        let Ok((route, found)) = plan.admitted(task, call) else { continue };
+        notes.extend(found.iter().map(|note| TaskNote {
+            task_id: task.id.clone(),
+            model: route.model.clone(),
+            note: note.clone(),
+        }));
+    }
+    notes
+}
+
+/// What an adapter cannot promise about a schema, or why it does not take it.
+type Admission = Result<Arc<[SchemaNote]>, String>;
+
 /// A plan in the making.
 struct Planning<'g> {
     graph: &'g CheckedGraph,
@@ -81,10 +93,21 @@ struct Planning<'g> {
     shared: FxHashMap<*const OperationUse, Result<u32, String>>,
     last: Option<(*const OperationUse, u32)>,
     /// What an adapter said of a schema, which the graph keeps once as well.
-    admitted: FxHashMap<(*const OutputSchema, ModelId), Result<(), String>>,
+    admitted: FxHashMap<(*const OutputSchema, ModelId), Admission>,
 }
 
-impl Planning<'_> {
+impl<'g> Planning<'g> {
+    fn new(graph: &'g CheckedGraph, config: &'g LocalConfig) -> Self {
+        Self {
+            graph,
+            config,
+            doers: Vec::new(),
+            shared: FxHashMap::default(),
+            last: None,
+            admitted: FxHashMap::default(),
+        }
+    }
+
     fn operation(&mut self, task: &Task, operation: &Arc<OperationUse>) -> Result<u32, UnmetCapability> {
         let address = Arc::as_ptr(operation);
         match self.last {
@@ -109,13 +132,23 @@ impl Planning<'_> {
     }
 
     fn model(&mut self, task: &Task, call: &ModelCall) -> Result<u32, UnmetCapability> {
+        let (route, _) = self.admitted(task, call)?;
+        Ok(self.add(Doer::Model(Arc::new(route))))
+    }
+
+    /// Who answers, and what it cannot promise.
+    fn admitted(
+        &mut self,
+        task: &Task,
+        call: &ModelCall,
+    ) -> Result<(Route, Arc<[SchemaNote]>), UnmetCapability> {
         let route = self.config.models.route(&call.model, task.privacy);
         let route = route.map_err(|error| beyond(task, "models", &call.model, error.to_string()))?;
         let route = fits_window(task, route)?;
         let pair = (Arc::as_ptr(&task.schema), route.model.clone());
         let admitted = self.admitted.entry(pair).or_insert_with(|| admits(&route, task));
-        admitted.clone().map_err(|missing| beyond(task, "models", &call.model, missing))?;
-        Ok(self.add(Doer::Model(Arc::new(route))))
+        let notes = admitted.clone().map_err(|missing| beyond(task, "models", &call.model, missing))?;
+        Ok((route, notes))
     }
 
     fn add(&mut self, doer: Doer) -> u32 {
@@ -134,9 +167,9 @@ fn prepare(config: &LocalConfig, name: &str, args: &Value) -> Result<Doer, Strin
 }
 
 /// Asks the adapter. It may be anybody's, as an operation may.
-fn admits(route: &Route, task: &Task) -> Result<(), String> {
+fn admits(route: &Route, task: &Task) -> Admission {
     match catch_unwind(AssertUnwindSafe(|| route.adapter.admit(&route.model, &task.schema))) {
-        Ok(notes) => notes.map(drop).map_err(|error| error.message),
+        Ok(notes) => notes.map(Arc::from).map_err(|error| error.message),
         Err(_) => Err(String::from("the model adapter panicked when it was asked")),
     }
 }

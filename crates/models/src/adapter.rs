@@ -39,6 +39,20 @@ pub trait ModelAdapter: Debug + Send + Sync + 'static {
     /// Bounded in time by the adapter's own configuration.
     async fn health(&self) -> AdapterHealth;
 
+    /// Gets ready to generate with `model`: starts and loads what the first call would have to wait for.
+    ///
+    /// Awaited before a call by whoever drives the adapter, and no time of the call's task. Done at once where there is
+    /// nothing to start. Bounded in time by the adapter's own configuration.
+    ///
+    /// # Errors
+    ///
+    /// [`AdapterError`] as from [`generate`](Self::generate); nothing was spent.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future is no harm: what was begun may go on, for the next call.
+    async fn prepare(&self, model: &ModelId) -> Result<(), AdapterError>;
+
     /// Generates one reply, within [`ModelRequest::max_output_tokens`] and [`ModelRequest::deadline`] (C7.2, C7.4).
     ///
     /// The reply is complete and closed: it can only be put before its schema. Its text travels through `sink`,

@@ -218,6 +218,14 @@ impl ModelAdapter for EmbeddedAdapter {
         }
     }
 
+    async fn prepare(&self, model: &ModelId) -> Result<(), AdapterError> {
+        let model = self.model(model)?;
+        let lease = self.pool.lease(&model.served.id, self.order(model)?).await?;
+        // Given back, and next in line for this model.
+        drop(lease);
+        Ok(())
+    }
+
     async fn generate(&self, request: &ModelRequest, sink: &mut TokenSink) -> Result<RawReply, AdapterError> {
         let model = self.model(&request.model)?;
         if request.max_output_tokens == 0 {
@@ -355,6 +363,18 @@ mod tests {
             let spent = if manner == Manner::NeverReady { 0 } else { 1 + u64::from(manner == Manner::Slow) };
             assert_eq!(error.usage.tokens_out, TokenCount::Counted(spent), "{manner:?}");
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn once_prepared_a_call_waits_for_no_loading() {
+        let stage = Stage::of(Manner::Late(60_000));
+        stage.adapter.prepare(&ModelId::from("m0")).await.unwrap();
+        let request = stage.request(0, 8, Duration::from_millis(10));
+        stage.adapter.generate(&request, &mut TokenSink::for_request(&request)).await.unwrap();
+        stage.adapter.prepare(&ModelId::from("m0")).await.unwrap();
+        assert_eq!((stage.living(), stage.launched()), (1, 1));
+        let error = stage.adapter.prepare(&ModelId::from("m9")).await.unwrap_err();
+        assert_eq!(error.kind, AdapterErrorKind::ModelUnknown);
     }
 
     #[tokio::test(start_paused = true)]

@@ -254,6 +254,10 @@ impl ModelAdapter for OpenAiAdapter {
         AdapterHealth::Degraded { reason }
     }
 
+    async fn prepare(&self, _: &ModelId) -> Result<(), AdapterError> {
+        Ok(())
+    }
+
     async fn generate(&self, request: &ModelRequest, sink: &mut TokenSink) -> Result<RawReply, AdapterError> {
         let model = self.admit(request)?;
         // Total, not idle: a server that sends a byte a minute is out of time as well.

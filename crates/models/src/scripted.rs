@@ -85,6 +85,10 @@ impl ModelAdapter for ScriptedAdapter {
         }
     }
 
+    async fn prepare(&self, _: &ModelId) -> Result<(), AdapterError> {
+        Ok(())
+    }
+
     async fn generate(&self, request: &ModelRequest, sink: &mut TokenSink) -> Result<RawReply, AdapterError> {
         let call = Recorder::start(&self.recorder, request);
         let outcome = match self.admit(request) {

@@ -31,19 +31,28 @@ pub(super) async fn run(session: Arc<Session>, ask: Ask, mut stopped: oneshot::R
     let _call = session.call_on_drop();
     let (task, attempt) = (ask.task, ask.attempt);
     let route = session.plan().and_then(|plan| plan.route(task));
-    // Waiting for others is no time of this task.
-    let turn = match &route {
+    // Waiting for others, or for a model to be loaded, is no time of this task.
+    let turned = match &route {
         Some(route) => turn(route, &mut stopped).await,
-        None => None,
+        None => Turned::Stopped,
     };
     let began = Instant::now();
     let (outcome, usage, hint) = match (route, request(&session, ask)) {
-        (Some(route), Some(request)) if turn.is_some() => answer(&route, request, &mut stopped).await,
-        (Some(_), Some(_)) => (AttemptOutcome::Cancelled, Usage::default(), None),
+        (Some(route), Some(request)) => match turned {
+            Turned::Ready(turn) => {
+                let answer = answer(&route, request, &mut stopped).await;
+                drop(turn);
+                answer
+            }
+            Turned::Stopped => (AttemptOutcome::Cancelled, Usage::default(), None),
+            Turned::Failed(error) => {
+                let hint = error.retry_after;
+                (failed(*error), Usage::default(), hint)
+            }
+        },
         // The plan has a route for every model task, and the engine starts only those.
         (None, _) | (_, None) => (internal("no model was planned for this task"), Usage::default(), None),
     };
-    drop(turn);
     let waits = matches!(outcome, AttemptOutcome::Failed { .. });
     let report = AttemptReport { task, attempt, elapsed_us: micros(began.elapsed()), usage, outcome };
 
@@ -67,14 +76,44 @@ pub(super) async fn run(session: Arc<Session>, ask: Ask, mut stopped: oneshot::R
     session.pump(&mut core);
 }
 
-/// The right to a call, or nothing if nobody wants it any more.
-async fn turn(route: &Route, stopped: &mut oneshot::Receiver<()>) -> Option<Turn> {
+/// What came of waiting for a call.
+enum Turned {
+    /// The right to one, and an adapter that is ready for it.
+    Ready(Turn),
+    /// The adapter cannot get ready.
+    Failed(Box<AdapterError>),
+    /// Nobody wants it any more.
+    Stopped,
+}
+
+async fn turn(route: &Route, stopped: &mut oneshot::Receiver<()>) -> Turned {
+    let ready = async {
+        let turn = route.turn().await;
+        match contained(route.adapter.prepare(&route.model)).await {
+            Some(Ok(())) => Turned::Ready(turn),
+            Some(Err(error)) => Turned::Failed(Box::new(error)),
+            None => Turned::Failed(Box::new(AdapterError::new(AdapterErrorKind::Internal, PANICKED))),
+        }
+    };
     tokio::select! {
         biased;
-        _ = stopped => None,
-        turn = route.turn() => Some(turn),
+        _ = stopped => Turned::Stopped,
+        turned = ready => turned,
     }
 }
+
+/// A panic of an adapter is the failure of this attempt and of nothing else: `None`.
+async fn contained<T>(call: impl Future<Output = T>) -> Option<T> {
+    let mut call = pin!(call);
+    poll_fn(|cx| match catch_unwind(AssertUnwindSafe(|| call.as_mut().poll(cx))) {
+        Ok(Poll::Pending) => Poll::Pending,
+        Ok(Poll::Ready(outcome)) => Poll::Ready(Some(outcome)),
+        Err(_) => Poll::Ready(None),
+    })
+    .await
+}
+
+const PANICKED: &str = "the model adapter panicked";
 
 fn request(session: &Session, ask: Ask) -> Option<ModelRequest> {
     let task = session.graph.task(ask.task);
@@ -104,17 +143,11 @@ async fn answer(
 ) -> (AttemptOutcome, Usage, Option<Duration>) {
     let mut sink = TokenSink::for_request(&request);
     let reply = {
-        let mut generation = pin!(route.adapter.generate(&request, &mut sink));
-        // A panic of an adapter is the failure of this attempt and of nothing else.
-        let contained = poll_fn(|cx| match catch_unwind(AssertUnwindSafe(|| generation.as_mut().poll(cx))) {
-            Ok(Poll::Pending) => Poll::Pending,
-            Ok(Poll::Ready(reply)) => Poll::Ready(Some(reply)),
-            Err(_) => Poll::Ready(None),
-        });
+        let generation = contained(route.adapter.generate(&request, &mut sink));
         tokio::select! {
             biased;
             _ = stopped => Answer::Stopped,
-            reply = contained => reply.map_or(Answer::Panicked, Answer::Reply),
+            reply = generation => reply.map_or(Answer::Panicked, Answer::Reply),
             () = tokio::time::sleep(request.deadline) => Answer::Late,
         }
     };
@@ -132,7 +165,7 @@ async fn answer(
         }
         Answer::Late => (AttemptOutcome::TimedOut, usage, None),
         Answer::Stopped => (AttemptOutcome::Cancelled, usage, None),
-        Answer::Panicked => (internal("the model adapter panicked"), usage, None),
+        Answer::Panicked => (internal(PANICKED), usage, None),
     }
 }
 
