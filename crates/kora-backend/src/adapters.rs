@@ -1,9 +1,15 @@
 //! Who answers model tasks: a configuration file, and stand-ins for tries and tests.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use models::{ModelAdapter, ModelRouter, OpenAiAdapter, OpenAiConfig, Script, ScriptedAdapter};
+use kora_ir::{CheckedGraph, Work};
+use model_store::ModelName;
+use models::{
+    EmbeddedAdapter, EmbeddedConfig, ModelAdapter, ModelRouter, OpenAiAdapter, OpenAiConfig, Script,
+    ScriptedAdapter,
+};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
@@ -21,12 +27,39 @@ const SCRIPT: &str = "script";
 /// Which models there are.
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct ModelArgs {
-    /// Models configuration, TOML or JSON: `[[openai]]` entries, the preferred first
+    /// Models configuration, TOML or JSON: `[[openai]]` and `[[embedded]]` entries, the preferred first
     #[arg(long, value_name = "FILE", env = "KORA_BACKEND_CONFIG")]
     config: Option<PathBuf>,
     /// Stand-in that answers model tasks from a script instead of a model; preferred to configured models
     #[arg(long = "scripted-model", value_name = "FILE")]
     scripted: Vec<PathBuf>,
+    /// Leave out the default model in a process of its own; otherwise it comes last, unless a stand-in or an
+    /// `[[embedded]]` entry says what there is
+    #[arg(long, env = "KORA_BACKEND_NO_EMBEDDED", value_parser = clap::builder::FalseyValueParser::new())]
+    no_embedded: bool,
+}
+
+/// Who answers model tasks.
+#[derive(Debug)]
+pub(crate) struct Models {
+    /// All of them, the preferred first.
+    pub(crate) router: ModelRouter,
+    own: Vec<Arc<EmbeddedAdapter>>,
+}
+
+impl Models {
+    /// The weights that the graph's tasks would be refused for, and that could be fetched into the store.
+    #[expect(dead_code, reason = "for `run`, which is to fetch them by itself")]
+    pub(crate) fn missing_weights(&self, graph: &CheckedGraph) -> BTreeSet<ModelName> {
+        let mut missing = BTreeSet::new();
+        for task in graph.tasks() {
+            let Work::Model(call) = &task.work else { continue };
+            let Ok(route) = self.router.route(&call.model, task.privacy) else { continue };
+            let own = self.own.iter().find(|own| own.descriptor().name == route.adapter_name);
+            missing.extend(own.and_then(|own| own.missing_weights(&route.model)).cloned());
+        }
+        missing
+    }
 }
 
 /// The configuration file.
@@ -34,6 +67,7 @@ pub(crate) struct ModelArgs {
 #[serde(deny_unknown_fields, default)]
 struct Config {
     openai: Vec<OpenAiConfig>,
+    embedded: Vec<EmbeddedConfig>,
 }
 
 impl ModelArgs {
@@ -43,6 +77,16 @@ impl ModelArgs {
     ///
     /// [`CommandError::Unreadable`] or [`CommandError::Unusable`] names the file and what is wrong in it.
     pub(crate) fn router(&self) -> Result<ModelRouter, CommandError> {
+        Ok(self.open()?.router)
+    }
+
+    /// The adapters, ready to be asked, and which of them are ours. Connects to nothing, and starts nothing.
+    ///
+    /// # Errors
+    ///
+    /// As [`router`](Self::router).
+    pub(crate) fn open(&self) -> Result<Models, CommandError> {
+        let mut own = Vec::new();
         let mut adapters: Vec<Arc<dyn ModelAdapter>> = Vec::new();
         for path in &self.scripted {
             let script: Script = parse(path, SCRIPT, MAX_SCRIPT_BYTES, Format::Json)?;
@@ -55,11 +99,39 @@ impl ModelArgs {
                 adapters
                     .push(Arc::new(adapter.map_err(|error| unusable(path, CONFIG, with_causes(&error)))?));
             }
+            for embedded in config.embedded {
+                let adapter = EmbeddedAdapter::new(embedded);
+                let adapter = Arc::new(adapter.map_err(|error| unusable(path, CONFIG, with_causes(&error)))?);
+                own.push(Arc::clone(&adapter));
+                adapters.push(adapter);
+            }
         }
-        ModelRouter::new(adapters).map_err(|error| match self.config.as_ref().or(self.scripted.first()) {
-            Some(path) => unusable(path, CONFIG, error.to_string()),
-            None => CommandError::Usage(error.to_string()),
-        })
+        if let Some(models) = self.with_default(&adapters, &own) {
+            return Ok(models);
+        }
+        let router = ModelRouter::new(adapters).map_err(|error| {
+            match self.config.as_ref().or(self.scripted.first()) {
+                Some(path) => unusable(path, CONFIG, error.to_string()),
+                None => CommandError::Usage(error.to_string()),
+            }
+        })?;
+        Ok(Models { router, own })
+    }
+
+    /// The adapters and, after them, the default one. `None` if it is not wanted, or its names are taken: what somebody
+    /// said goes before what nobody did.
+    fn with_default(
+        &self,
+        adapters: &[Arc<dyn ModelAdapter>],
+        own: &[Arc<EmbeddedAdapter>],
+    ) -> Option<Models> {
+        if self.no_embedded || self.has_stand_in() || !own.is_empty() {
+            return None;
+        }
+        let default = Arc::new(EmbeddedAdapter::new(EmbeddedConfig::default()).ok()?);
+        let mut adapters = adapters.to_vec();
+        adapters.push(Arc::<EmbeddedAdapter>::clone(&default));
+        Some(Models { router: ModelRouter::new(adapters).ok()?, own: vec![default] })
     }
 
     /// Whether scripts stand in for models.

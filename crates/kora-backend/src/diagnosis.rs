@@ -2,11 +2,14 @@
 
 use std::fmt::{self, Write as _};
 
+use backend_local::TaskNote;
 use kora_ir::{Span, Violation, Warning};
 use miette::{
     Diagnostic, GraphicalReportHandler, GraphicalTheme, LabeledSpan, Severity, SourceCode, ThemeCharacters,
     ThemeStyles,
 };
+
+use models::NoteKind;
 
 use crate::document::Document;
 use crate::refused::RefusedGraph;
@@ -99,6 +102,31 @@ impl<'d> Diagnosis<'d> {
             code: format!("beyond-capabilities ({capability})"),
             message: screen::visible(&message),
             help: None,
+            labels: labels.into_iter().collect(),
+        }
+    }
+
+    /// Something about a task's schema that its model cannot be held to.
+    pub(crate) fn note(
+        document: &'d Document,
+        note: &TaskNote,
+        place: Option<(usize, usize, String)>,
+    ) -> Self {
+        let what = match note.note.kind {
+            NoteKind::NotHeld => "cannot be held to",
+            NoteKind::Unbounded => "is ended by nothing but the token cap at",
+        };
+        let message =
+            format!("task `{}`: model `{}` {what} `{}`", note.task_id, note.model, note.note.keyword);
+        let labels = place.map(|(offset, length, name)| {
+            LabeledSpan::new_primary_with_span(Some(screen::visible(&name)), document.place(offset, length))
+        });
+        Self {
+            document,
+            severity: Severity::Advice,
+            code: String::from("schema-note"),
+            message: screen::visible(&message),
+            help: Some(screen::visible(&note.note.help)),
             labels: labels.into_iter().collect(),
         }
     }

@@ -26,13 +26,22 @@ pub(crate) fn of_task(graph: &CheckedGraph, index: TaskIndex) -> Option<Place> {
 
 /// The place of the `run` of each of these tasks.
 pub(crate) fn of_runs(graph: &CheckedGraph, indices: &[TaskIndex]) -> Vec<Option<Place>> {
+    of_fields(graph, indices, "run")
+}
+
+/// The place of the `schema` of each of these tasks.
+pub(crate) fn of_schemas(graph: &CheckedGraph, indices: &[TaskIndex]) -> Vec<Option<Place>> {
+    of_fields(graph, indices, "schema")
+}
+
+fn of_fields(graph: &CheckedGraph, indices: &[TaskIndex], name: &str) -> Vec<Option<Place>> {
     let tasks = all(graph);
-    let run = |index: &TaskIndex| {
+    let field = |index: &TaskIndex| {
         let task = tasks.get(&graph.pointer(*index))?;
         let fields: BTreeMap<String, &RawValue> = serde_json::from_str(task.get()).ok()?;
-        fields.get("run").map(|run| place(graph, run))
+        fields.get(name).map(|field| place(graph, field))
     };
-    indices.iter().map(run).collect()
+    indices.iter().map(field).collect()
 }
 
 fn all(graph: &CheckedGraph) -> BTreeMap<String, &RawValue> {

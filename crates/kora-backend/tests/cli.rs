@@ -20,7 +20,12 @@ fn fixtures() -> PathBuf {
 
 fn command(args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_kora-backend"));
-    command.args(args).current_dir(fixtures()).env_remove("KORA_BACKEND_CONFIG").env_remove("NO_COLOR");
+    command
+        .args(args)
+        .current_dir(fixtures())
+        .env_remove("KORA_BACKEND_CONFIG")
+        .env("KORA_BACKEND_NO_EMBEDDED", "1")
+        .env_remove("NO_COLOR");
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     command
 }

@@ -69,6 +69,7 @@ impl Stage {
             .env("KORA_BACKEND_HOME", self.path("home"))
             .env("PATH", self.path("bin"))
             .env_remove("KORA_BACKEND_CONFIG")
+            .env("KORA_BACKEND_NO_EMBEDDED", "1")
             .env_remove("KORA_BACKEND_OFFLINE")
             .stdin(Stdio::null())
             .stdout(Stdio::piped())

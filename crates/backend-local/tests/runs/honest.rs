@@ -1,7 +1,9 @@
 //! What the backend says of itself is true, and it refuses what exceeds it.
 
 use backend_api::{BackendMode, ExecutionBackend, ExecutionContext, HealthStatus, InterfaceVersion, Refusal};
+use backend_local::{LocalBackend, LocalConfig};
 use kora_ir::TaskType;
+use models::ModelRouter;
 use serde_json::json;
 
 use crate::support::{World, budget, context, graph, model, operation};
@@ -27,8 +29,39 @@ async fn the_descriptor_names_what_is_there_and_nothing_else() {
         [TaskType::Deterministic, TaskType::Model, TaskType::Aggregation]
     );
     assert_eq!(capabilities, world.backend.capability_descriptor(), "it is a snapshot");
-    let none = backend_local::LocalBackend::default().capability_descriptor();
+    let config = LocalConfig { models: ModelRouter::default(), ..LocalConfig::default() };
+    let none = LocalBackend::new(config).capability_descriptor();
     assert_eq!(none.supported_task_types, [TaskType::Deterministic, TaskType::Aggregation]);
+}
+
+// shows C4.2
+#[tokio::test]
+async fn the_default_has_a_model_of_our_own_and_other_graphs_do_not_ask_for_it() {
+    let backend = LocalBackend::default();
+    let capabilities = backend.capability_descriptor();
+    let [own] = capabilities.models.as_slice() else { unreachable!("{capabilities:?}") };
+    assert_eq!((own.model_id.as_str(), own.tier.as_deref()), ("smollm2-135m-instruct", Some("tiny")));
+    assert_eq!(own.adapter, "embedded");
+    let plain = graph(&[operation("plain", &[], "echo", &json!({}))], &json!({}));
+    assert!(backend.execute_taskgraph(&plain, &context()).await.is_ok());
+}
+
+// shows C3.7
+#[tokio::test]
+async fn a_model_of_our_own_that_is_not_there_is_refused_with_what_to_do() {
+    let models = serde_json::from_value(json!([{
+        "kind": "embedded", "models": [{ "id": "own", "weights": { "path": "/no/such/weights.gguf" } }],
+    }]));
+    let models = ModelRouter::from_config(models.unwrap()).unwrap();
+    let backend = LocalBackend::new(LocalConfig { models, ..LocalConfig::default() });
+    let mut asks = model("asks", &[], &json!({}));
+    asks["run"]["model"] = json!("own");
+    let refusal = backend.execute_taskgraph(&graph(&[asks], &json!({})), &context()).await.unwrap_err();
+    let Refusal::BeyondCapabilities(unmet) = &refusal else { unreachable!("{refusal}") };
+    assert_eq!(
+        unmet[0].offered,
+        "the weights of `own` should be `/no/such/weights.gguf`, and there is no such file"
+    );
 }
 
 // shows C3.5

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use backend_api::{Refusal, UnmetCapability};
-use backend_local::LocalBackend;
+use backend_local::{LocalBackend, TaskNote};
 use kora_ir::{CheckedGraph, Limits, TaskType};
 use serde_json::{Value, json};
 
@@ -23,8 +23,8 @@ pub(super) struct Checked {
 pub(super) enum Found {
     /// It breaks rules, or cannot be read.
     Error(CommandError),
-    /// It breaks none; what a backend lacks for it.
-    Graph { graph: CheckedGraph, unmet: Vec<UnmetCapability> },
+    /// It breaks none; what a backend lacks for it, and what its models cannot promise.
+    Graph { graph: CheckedGraph, unmet: Vec<UnmetCapability>, notes: Vec<TaskNote> },
 }
 
 impl Checked {
@@ -42,7 +42,8 @@ impl Checked {
                     | Refusal::Unavailable { .. }),
                 ) => return Err(other.into()),
             };
-            Ok(Found::Graph { graph, unmet })
+            let notes = backend.map_or_else(Vec::new, |backend| backend.notes(&graph));
+            Ok(Found::Graph { graph, unmet, notes })
         });
         Self { name: graph_file::name(path), found: found.unwrap_or_else(Found::Error) }
     }
@@ -60,7 +61,7 @@ impl Checked {
     pub(super) fn document(&self, order: bool) -> Value {
         let mut document = match &self.found {
             Found::Error(error) => error.document(),
-            Found::Graph { graph, unmet } => {
+            Found::Graph { graph, unmet, notes } => {
                 let mut document = match unmet.as_slice() {
                     [] => json!({}),
                     unmet => CommandError::from(Refusal::BeyondCapabilities(unmet.to_vec())).document(),
@@ -70,6 +71,7 @@ impl Checked {
                 document["tasks"] =
                     tasks_by_type(graph).into_iter().map(|(name, count)| (name, json!(count))).collect();
                 document["warnings"] = json!(graph.warnings());
+                document["notes"] = json!(notes);
                 if order {
                     document["order"] = graph.tasks().iter().map(|task| json!(task.id)).collect();
                 }

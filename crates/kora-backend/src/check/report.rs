@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use backend_api::UnmetCapability;
+use backend_local::TaskNote;
 use kora_ir::{CheckedGraph, TaskIndex};
 
 use super::finding::{Checked, Found, tasks_by_type};
@@ -11,6 +12,9 @@ use crate::document::Document;
 use crate::refused::{CommandError, in_words};
 use crate::screen::{self, BAD, FAINT, GOOD, ODD, STRONG, Stream, counted};
 use crate::task_place;
+
+/// Notes about one graph that people are shown.
+const MAX_NOTES: usize = 20;
 
 /// One graph.
 pub(super) fn graph(checked: &Checked, order: bool) -> String {
@@ -22,7 +26,7 @@ pub(super) fn graph(checked: &Checked, order: bool) -> String {
             format!("{shown}{BAD}invalid{BAD:#}  {STRONG}{name}{STRONG:#}: {}\n", counted(count, "violation"))
         }
         Found::Error(error) => format!("{BAD}error{BAD:#}: {}\n", screen::visible(&error.in_one_line())),
-        Found::Graph { graph, unmet } => valid(name, graph, unmet, order),
+        Found::Graph { graph, unmet, notes } => valid(name, graph, unmet, notes, order),
     }
 }
 
@@ -35,14 +39,25 @@ pub(super) fn summary(in_order: usize, all: usize) -> String {
     }
 }
 
-fn valid(name: &str, graph: &CheckedGraph, unmet: &[UnmetCapability], order: bool) -> String {
+fn valid(
+    name: &str,
+    graph: &CheckedGraph,
+    unmet: &[UnmetCapability],
+    notes: &[TaskNote],
+    order: bool,
+) -> String {
     let mut text = String::new();
-    if !unmet.is_empty() || !graph.warnings().is_empty() {
+    if !unmet.is_empty() || !graph.warnings().is_empty() || !notes.is_empty() {
         let document = Document::new(name.to_owned(), graph.source().as_bytes().to_vec());
         let mut diagnoses: Vec<_> =
             graph.warnings().iter().map(|warning| Diagnosis::warning(&document, warning)).collect();
         diagnoses.extend(beyond(&document, graph, unmet));
+        let shown = notes.len().min(MAX_NOTES);
+        diagnoses.extend(left_open(&document, graph, &notes[..shown]));
         text += &diagnosis::render(&diagnoses, Stream::Out);
+        if notes.len() > shown {
+            let _ = writeln!(text, "… and {} more notes; `--json` has all\n", notes.len() - shown);
+        }
     }
     if unmet.is_empty() {
         let _ = write!(text, "{GOOD}valid{GOOD:#}");
@@ -58,6 +73,9 @@ fn valid(name: &str, graph: &CheckedGraph, unmet: &[UnmetCapability], order: boo
     if !graph.warnings().is_empty() {
         let _ = write!(text, ", {ODD}{}{ODD:#}", counted(graph.warnings().len(), "warning"));
     }
+    if !notes.is_empty() {
+        let _ = write!(text, ", {ODD}{}{ODD:#}", counted(notes.len(), "note"));
+    }
     if !unmet.is_empty() {
         let _ = write!(text, ", {BAD}{}{BAD:#}", counted(unmet.len(), "unmet need"));
     }
@@ -69,6 +87,28 @@ fn valid(name: &str, graph: &CheckedGraph, unmet: &[UnmetCapability], order: boo
         }
     }
     text
+}
+
+/// What models cannot be held to.
+fn left_open<'d>(document: &'d Document, graph: &CheckedGraph, notes: &[TaskNote]) -> Vec<Diagnosis<'d>> {
+    // Their order is that of the tasks, and within a task that of its schema.
+    let indices: Vec<Option<TaskIndex>> =
+        notes.iter().map(|note| graph.index_of(note.task_id.as_str())).collect();
+    let known: Vec<TaskIndex> = indices.iter().flatten().copied().collect();
+    let mut places = task_place::of_schemas(graph, &known).into_iter();
+    let mut diagnoses = Vec::new();
+    for (note, index) in notes.iter().zip(indices) {
+        let place = index.and_then(|index| {
+            let place = places.next().flatten()?;
+            Some((
+                place.offset,
+                place.length,
+                format!("{}/schema{}", graph.pointer(index), note.note.pointer),
+            ))
+        });
+        diagnoses.push(Diagnosis::note(document, note, place));
+    }
+    diagnoses
 }
 
 fn beyond<'d>(document: &'d Document, graph: &CheckedGraph, unmet: &[UnmetCapability]) -> Vec<Diagnosis<'d>> {

@@ -24,7 +24,12 @@ fn fixture(name: &str) -> String {
 
 fn serve(args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_kora-backend"));
-    command.arg("serve").args(args).current_dir(fixtures()).env_remove("KORA_BACKEND_CONFIG");
+    command
+        .arg("serve")
+        .args(args)
+        .current_dir(fixtures())
+        .env_remove("KORA_BACKEND_CONFIG")
+        .env("KORA_BACKEND_NO_EMBEDDED", "1");
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     command
 }
