@@ -5,6 +5,7 @@ mod bless;
 mod ci;
 mod coverage;
 mod layers;
+mod peers;
 mod tidy;
 
 // What the commands share: where things are, what they hold, how to say what is wrong.
@@ -37,6 +38,8 @@ enum Command {
     Coverage(coverage::Args),
     /// Conventions that no compiler checks
     Tidy,
+    /// Install the foreign model servers that tests talk to
+    Peers,
     /// Run the benchmarks, or one of them
     Bench(bench::Args),
 }
@@ -48,6 +51,7 @@ fn main() -> ExitCode {
         Command::Bless(args) => bless::run(&args),
         Command::Coverage(args) => coverage::run(&args),
         Command::Tidy => tidy::run(),
+        Command::Peers => peers::run(),
         Command::Bench(args) => bench::run(&args),
     };
     match done {

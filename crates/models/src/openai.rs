@@ -4,13 +4,15 @@ mod config;
 mod connection;
 mod endpoint;
 mod failure;
+mod listing;
 mod reading;
 mod sse;
 mod structured;
 mod wire;
+mod words;
 
 use std::fmt;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use async_trait::async_trait;
 use hyper::{Method, StatusCode, header};
@@ -29,7 +31,8 @@ pub use self::config::{
 use self::connection::{Dialer, Response};
 pub use self::endpoint::EndpointError;
 use self::failure::{FormatVerdict, Refused};
-use self::reading::{Reading, is_same_model, served_as};
+use self::listing::Listings;
+use self::reading::{Reading, served_as};
 use self::sse::SseParser;
 use self::structured::{Mode, Modes};
 
@@ -37,19 +40,19 @@ use self::structured::{Mode, Modes};
 const MAX_ERROR_BYTES: usize = 64 << 10;
 /// The least buffer that the HTTP parser works with.
 const MIN_HEADER_BYTES: usize = 8192;
-/// How many names a health report lists.
-const LISTED: usize = 8;
 
 /// Asks an OpenAI-compatible server (C4.2). One connection for each call, closed when the call ends or is dropped.
 ///
 /// What the server says is believed as far as it can be checked: the token cap and the deadline hold here whatever it
-/// does, its usage counts where it is not below what was seen, and an answer of another model is refused (C11.3).
+/// does, its usage counts where it is not below what was seen, and an answer of another model is refused, as is a model
+/// that the server does not list (C11.3).
 /// Where it does not know a way of structured output, the next weaker one is tried within the same call and
 /// remembered; a request that was turned down generated nothing.
 pub struct OpenAiAdapter {
     config: OpenAiConfig,
     dialer: Dialer,
     modes: Modes,
+    listings: Listings,
 }
 
 impl OpenAiAdapter {
@@ -84,7 +87,20 @@ impl OpenAiAdapter {
         let tls = endpoint.encrypted.then(|| connection::tls(config.ca_file.as_deref())).transpose();
         let tls = tls.map_err(|fault| OpenAiConfigError::Authorities { adapter: adapter(), fault })?;
         let dialer = Dialer { endpoint, limits: config.limits, key, tls };
-        Ok(Self { modes: Modes::new(config.structured_output), config, dialer })
+        Ok(Self {
+            modes: Modes::new(config.structured_output),
+            listings: Listings::default(),
+            config,
+            dialer,
+        })
+    }
+
+    /// The same error, without the API key, should the server have put it where code words are quoted (I9).
+    fn redacted(&self, error: AdapterError) -> AdapterError {
+        match &self.dialer.key {
+            Some(key) => AdapterError { message: key.redact(error.message), ..error },
+            None => error,
+        }
     }
 
     fn locality(&self) -> Locality {
@@ -96,7 +112,7 @@ impl OpenAiAdapter {
     }
 
     /// What can be refused before anything is sent.
-    fn admit(&self, request: &ModelRequest) -> Result<&OpenAiModel, AdapterError> {
+    fn may_ask(&self, request: &ModelRequest) -> Result<&OpenAiModel, AdapterError> {
         if request.privacy == Privacy::LocalOnly && self.locality() == Locality::Remote {
             let message = format!("adapter `{}` is remote and the request is `local_only`", self.config.name);
             return Err(AdapterError::new(AdapterErrorKind::RemoteForbidden, message));
@@ -104,6 +120,11 @@ impl OpenAiAdapter {
         if request.max_output_tokens == 0 {
             let message = "no token is left of the cap";
             return Err(AdapterError::new(AdapterErrorKind::TokensExhausted, message));
+        }
+        if request.messages.is_empty() {
+            // Some servers would generate something from nothing.
+            let message = "the request has no messages, so there is nothing to answer";
+            return Err(AdapterError::new(AdapterErrorKind::Rejected, message));
         }
         self.config.models.iter().find(|model| model.id == request.model).ok_or_else(|| {
             let message = format!("adapter `{}` serves no model `{}`", self.config.name, request.model);
@@ -119,6 +140,9 @@ impl OpenAiAdapter {
         sink: &mut TokenSink,
     ) -> Result<RawReply, AdapterError> {
         let name = served_as(model);
+        if self.config.check_listing {
+            self.check_listing(model).await?;
+        }
         let mut mode = self.modes.first(name);
         let mut lasting = true;
         loop {
@@ -189,24 +213,6 @@ impl OpenAiAdapter {
         }
         reading.conclude(sink)
     }
-
-    async fn listing(&self) -> Result<Vec<String>, AdapterError> {
-        let mut response = self.dialer.send(Method::GET, "/models", Vec::new(), || ()).await?;
-        match response.status {
-            StatusCode::OK => {
-                let body = response.first_bytes(self.config.limits.max_event_bytes).await?;
-                let listing: Option<wire::Listing> = serde_json::from_slice(&body).ok();
-                Ok(listing
-                    .map(|listing| listing.data.into_iter().map(|model| model.id).collect())
-                    .unwrap_or_default())
-            }
-            // It is there, and does not list its models: not every server does.
-            StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED | StatusCode::NOT_IMPLEMENTED => {
-                Ok(Vec::new())
-            }
-            _ => Err(refusal(response).await.error),
-        }
-    }
 }
 
 #[async_trait]
@@ -232,26 +238,7 @@ impl ModelAdapter for OpenAiAdapter {
     }
 
     async fn health(&self) -> AdapterHealth {
-        let patience = Duration::from_millis(self.config.limits.health_timeout_ms);
-        let listed = match tokio::time::timeout(patience, self.listing()).await {
-            Ok(Ok(listed)) => listed,
-            Ok(Err(error)) => return AdapterHealth::Unavailable { reason: error.message },
-            Err(_) => {
-                let reason =
-                    format!("`{}`: no answer within {} ms", self.dialer.endpoint, patience.as_millis());
-                return AdapterHealth::Unavailable { reason };
-            }
-        };
-        let is_missing = |model: &&OpenAiModel| !listed.iter().any(|name| is_same_model(model, name));
-        let missing: Vec<_> = self.config.models.iter().filter(is_missing).collect();
-        if listed.is_empty() || missing.is_empty() {
-            return AdapterHealth::Healthy;
-        }
-        let names: Vec<_> =
-            missing.iter().take(LISTED).map(|model| format!("`{}`", served_as(model))).collect();
-        let reason =
-            format!("`{}` does not list {}; load them there", self.dialer.endpoint, names.join(", "));
-        AdapterHealth::Degraded { reason }
+        self.health_by_listing().await
     }
 
     async fn prepare(&self, _: &ModelId) -> Result<(), AdapterError> {
@@ -259,14 +246,14 @@ impl ModelAdapter for OpenAiAdapter {
     }
 
     async fn generate(&self, request: &ModelRequest, sink: &mut TokenSink) -> Result<RawReply, AdapterError> {
-        let model = self.admit(request)?;
+        let model = self.may_ask(request)?;
         // Total, not idle: a server that sends a byte a minute is out of time as well.
         let asked = tokio::time::timeout(request.deadline, self.ask(model, request, sink)).await;
         let outcome = asked.unwrap_or_else(|_| {
             let message = format!("no complete reply within {} ms", request.deadline.as_millis());
             Err(AdapterError::new(AdapterErrorKind::DeadlineExceeded, message))
         });
-        outcome.map_err(|error| error.with_usage(sink.usage()))
+        outcome.map_err(|error| self.redacted(error).with_usage(sink.usage()))
     }
 }
 
@@ -298,7 +285,7 @@ fn kind_of_body(response: &Response) -> Result<BodyKind, AdapterError> {
         "text/event-stream" => Ok(BodyKind::Events),
         "application/json" => Ok(BodyKind::Json),
         _ => {
-            let shown = failure::code_word(&essence).unwrap_or("nothing that is known");
+            let shown = words::code_word(&essence).unwrap_or("nothing that is known");
             protocol(format!("the response is `{shown}`, not `text/event-stream` or `application/json`"))
         }
     }

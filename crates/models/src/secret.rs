@@ -104,6 +104,15 @@ impl Secret {
         Ok(Self(value))
     }
 
+    /// `text` without the key: a server may repeat it where a code word or a name is expected.
+    pub(crate) fn redact(&self, text: String) -> String {
+        let sent = self.0.to_str().unwrap_or_default();
+        match sent.strip_prefix("Bearer ") {
+            Some(key) if !key.is_empty() && text.contains(key) => text.replace(key, "(secret)"),
+            Some(_) | None => text,
+        }
+    }
+
     /// As sent: `Bearer …`, marked as sensitive.
     pub(crate) fn authorization(&self) -> HeaderValue {
         self.0.clone()
@@ -156,6 +165,7 @@ mod tests {
         assert_eq!(format!("{secret:?}"), "(secret)");
         assert!(!format!("{:?}", secret.authorization()).contains("very"));
         assert_eq!(secret.authorization().to_str().unwrap(), "Bearer sk-very-secret");
+        assert_eq!(secret.redact("no `sk-very-secret` here".into()), "no `(secret)` here");
     }
 
     #[test]

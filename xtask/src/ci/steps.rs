@@ -7,7 +7,7 @@ use anyhow::Context as _;
 
 use super::tally::{self, Tally};
 use crate::metadata::cargo;
-use crate::{bless, coverage, layers, tidy};
+use crate::{bless, coverage, layers, peers, tidy};
 
 /// One thing that must hold.
 pub(super) struct Step {
@@ -43,6 +43,11 @@ pub(super) const STEPS: &[Step] = &[
         run: adapters,
     },
     Step { name: "model", says: "the weights that tests ask, fetched or here and right", run: model },
+    Step {
+        name: "peers",
+        says: "foreign model servers are installed, for the tests to talk to",
+        run: foreign,
+    },
     Step { name: "doctest", says: "examples in the docs", run: doctest },
     Step { name: "test", says: "unit and integration tests", run: test },
 ];
@@ -122,6 +127,14 @@ fn model(root: &Path, _: &mut Tally) -> anyhow::Result<Outcome> {
     fetched.with_context(|| {
         format!("the tests need a model, and `cargo {}` could not bring it", arguments.join(" "))
     })
+}
+
+/// Servers that nobody here wrote.
+fn foreign(root: &Path, _: &mut Tally) -> anyhow::Result<Outcome> {
+    match peers::interpreter() {
+        Some(python) => check(peers::install(root, &python)),
+        None => Ok(Outcome::Skipped(peers::MISSING.to_owned())),
+    }
 }
 
 fn doctest(root: &Path, tally: &mut Tally) -> anyhow::Result<Outcome> {

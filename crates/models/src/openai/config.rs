@@ -57,6 +57,10 @@ pub struct OpenAiConfig {
     /// Sends `temperature: 0` for tasks that declare none. Off for models that refuse the field.
     #[serde(default = "yes")]
     pub send_default_temperature: bool,
+    /// Asks the server, once for each model, what it lists, and refuses a model that is not listed: some servers answer
+    /// in whatever name they are asked, with the model that they have (C11.3). Off for servers that list only a part.
+    #[serde(default = "yes")]
+    pub check_listing: bool,
     /// Bounds on what the server may send, and how long it may take to connect.
     #[serde(default)]
     pub limits: OpenAiLimits,

@@ -5,6 +5,7 @@ use std::time::{Duration, SystemTime};
 use hyper::StatusCode;
 use serde_json::Value;
 
+use crate::openai::words::Words;
 use crate::{AdapterError, AdapterErrorKind};
 
 /// The longest wait that is passed on. Whoever asks for more means "not today".
@@ -65,12 +66,6 @@ pub(super) fn retry_after(value: &str, now: SystemTime) -> Option<Duration> {
     Some(wait.min(MAX_RETRY_AFTER))
 }
 
-/// `text` if it is a name or a code word, and so cannot carry a prompt.
-pub(super) fn code_word(text: &str) -> Option<&str> {
-    let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.:/@+".contains(&byte);
-    (!text.is_empty() && text.len() <= 80 && text.bytes().all(fits)).then_some(text)
-}
-
 fn kind_of(status: StatusCode, words: &Words) -> (AdapterErrorKind, &'static str) {
     match status.as_u16() {
         300..400 => (
@@ -89,20 +84,66 @@ fn kind_of(status: StatusCode, words: &Words) -> (AdapterErrorKind, &'static str
         ),
         404 | 405 => (AdapterErrorKind::Rejected, ": nothing is there; `base_url` usually ends in `/v1`"),
         408 | 425 => (AdapterErrorKind::ServerError, ": it asks to try again"),
-        400..500 => (AdapterErrorKind::Rejected, ": it does not accept the request"),
+        400..500 => {
+            (AdapterErrorKind::Rejected, field_advice(words).unwrap_or(": it does not accept the request"))
+        }
         500..600 => (AdapterErrorKind::ServerError, ": it failed"),
         _ => (AdapterErrorKind::Protocol, ": a status that no reply has"),
     }
 }
 
+/// How servers say that prompt and cap are too long: code words first, then what is left to searching.
 const CONTEXT_OVERFLOW: &[&str] = &[
+    // OpenAI and most that follow it; llama.cpp.
     "context_length_exceeded",
     "exceed_context_size",
+    // llama.cpp, Ollama, LM Studio, SGLang, llama-cpp-python.
     "context length",
     "context window",
     "context size",
+    "context overflow",
     "available context",
+    "exceeds the context",
+    "kv size",
+    "kv cache is full",
+    // vLLM.
+    "maximum model length",
+    "max_model_len",
+    "maximum sequence length",
+    // Text Generation Inference.
+    "`inputs` must have less than",
+    "tokens + `max_new_tokens` must be",
+    // Gateways to models of other makers.
+    "prompt is too long",
+    "prompt too long",
+    "input token count",
+    "maximum number of tokens allowed",
 ];
+
+/// What to change where a server does not know a field that can be left out, if it is about one.
+fn field_advice(words: &Words) -> Option<&'static str> {
+    if !words.has(&[
+        "unsupported",
+        "not supported",
+        "does not support",
+        "unrecognized",
+        "unknown",
+        "unexpected",
+    ]) && !words.has(&["not permitted", "extra_forbidden", "extra fields", "additional properties"])
+        && !words.has(&["cannot set both", "mutually exclusive", "at the same time"])
+    {
+        return None;
+    }
+    if words.has(&["stream_options", "include_usage"]) {
+        Some(": it does not know `stream_options`; set `ask_usage` to false")
+    } else if words.has(&["max_tokens", "max_completion_tokens"]) {
+        Some(": it knows one field for the token cap only; set `token_cap_fields`")
+    } else if words.has(&["temperature"]) {
+        Some(": it does not take this temperature; set `send_default_temperature` to false")
+    } else {
+        None
+    }
+}
 
 fn format_verdict(status: StatusCode, kind: AdapterErrorKind, words: &Words) -> FormatVerdict {
     let may_be = match kind {
@@ -133,36 +174,6 @@ fn format_verdict(status: StatusCode, kind: AdapterErrorKind, words: &Words) -> 
         FormatVerdict::ThisSchema
     } else {
         FormatVerdict::NotMeant
-    }
-}
-
-/// What a server says about an error: everything to search in, and the code word that may be shown.
-#[derive(Debug, Default)]
-struct Words {
-    // Invariant: lower case.
-    text: String,
-    code: Option<String>,
-}
-
-impl Words {
-    fn of_body(body: &[u8]) -> Self {
-        match serde_json::from_slice::<Value>(body) {
-            Ok(value) => Self::of_value(value.get("error").unwrap_or(&value)),
-            Err(_) => Self { text: String::from_utf8_lossy(body).to_lowercase(), code: None },
-        }
-    }
-
-    fn of_value(error: &Value) -> Self {
-        let code = ["code", "type"].iter().find_map(|&field| match error.get(field)? {
-            Value::String(text) => code_word(text).map(str::to_owned),
-            Value::Number(number) => number.as_u64().map(|number| number.to_string()),
-            Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => None,
-        });
-        Self { text: error.to_string().to_lowercase(), code }
-    }
-
-    fn has(&self, any: &[&str]) -> bool {
-        any.iter().any(|word| self.text.contains(word))
     }
 }
 
@@ -221,6 +232,85 @@ mod tests {
         check(501, "", Kind::ServerError, false, NotMeant);
         check(302, "", Kind::Protocol, false, NotMeant);
         check(418, "\u{0}", Kind::Rejected, false, NotMeant);
+    }
+
+    // shows C7.2
+    #[test]
+    fn every_wording_of_an_overflow_is_an_overflow_whatever_the_status() {
+        for said in [
+            // llama.cpp, by age.
+            r#"{"error":{"code":400,"message":"request (3031 tokens) exceeds the available context size (512 tokens), try increasing it","type":"exceed_context_size_error","n_prompt_tokens":3031,"n_ctx":512}}"#,
+            r#"{"error":{"code":400,"message":"the request exceeds the available context size. try increasing the context size or enable context shift","type":"invalid_request_error"}}"#,
+            r#"{"error":{"code":500,"message":"Context size has been exceeded.","type":"server_error"}}"#,
+            r#"{"error":{"code":500,"message":"Input prompt is too big compared to KV size. Please try increasing KV size.","type":"server_error"}}"#,
+            // llama-cpp-python.
+            r#"{"error":{"message":"This model's maximum context length is 512 tokens. However, you requested 3036 tokens","type":"invalid_request_error","param":"messages","code":"context_length_exceeded"}}"#,
+            r#"{"error":{"message":"Requested tokens (3031) exceed context window of 512","type":"internal_server_error","param":null,"code":null}}"#,
+            // Ollama.
+            r#"{"error":{"message":"the input length exceeds the context length","type":"api_error","param":null,"code":null}}"#,
+            r#"{"error":"prompt too long; exceeded max context length by 12 tokens"}"#,
+            // LM Studio.
+            r#"{"error":"Trying to keep the first 5000 tokens when context the overflows. However, the model is loaded with context length of only 4096 tokens"}"#,
+            // vLLM and SGLang.
+            r#"{"object":"error","message":"The decoder prompt (length 9000) is longer than the maximum model length of 2048. Make sure that `max_model_len` is no smaller than the number of text tokens.","type":"BadRequestError","param":null,"code":400}"#,
+            r#"{"object":"error","message":"The input (9000 tokens) is longer than the model's context length (8192 tokens).","type":"BadRequestError","code":400}"#,
+            // Text Generation Inference.
+            r#"{"error":{"message":"Input validation error: `inputs` tokens + `max_new_tokens` must be <= 4096. Given: 9000","type":"validation"}}"#,
+            // A gateway.
+            r#"{"error":{"message":"prompt is too long: 210000 tokens > 200000 maximum"}}"#,
+            // No JSON at all.
+            "the prompt does not fit the context window",
+        ] {
+            for status in [400, 413, 422, 500] {
+                check(status, said, AdapterErrorKind::ContextOverflow, false, FormatVerdict::NotMeant);
+            }
+        }
+    }
+
+    #[test]
+    fn the_literal_error_of_an_unknown_format_means_the_same_with_every_status() {
+        let said = r#"{"error":{"message":"[{'type': 'literal_error', 'loc': ('body', 'response_format', 'type'), 'msg': \"Input should be 'text' or 'json_object'\", 'input': 'json_schema'}]","type":"internal_server_error","param":null,"code":null}}"#;
+        check(500, said, AdapterErrorKind::ServerError, true, FormatVerdict::ThisWay);
+        check(400, said, AdapterErrorKind::Rejected, false, FormatVerdict::ThisWay);
+        let listed = r#"{"detail":[{"type":"literal_error","loc":["body","response_format","type"],"msg":"Input should be 'text' or 'json_object'","input":"json_schema"}]}"#;
+        check(422, listed, AdapterErrorKind::Rejected, false, FormatVerdict::ThisWay);
+    }
+
+    #[test]
+    fn a_schema_that_the_server_cannot_read_is_this_schemas_fault_and_not_the_formats() {
+        let unread = |what: &str| {
+            format!(r#"{{"error":{{"code":400,"message":"{what}","type":"invalid_request_error"}}}}"#)
+        };
+        for what in [
+            "Unable to generate parser for this template. Automatic parser generation failed: JSON schema error at #: cannot resolve $ref #/$defs/no, $defs not found",
+            "Unable to generate parser for this template. Automatic parser generation failed: JSON schema error at #/items: schema must be an object",
+            "Failed to initialize samplers: failed to parse grammar",
+        ] {
+            check(400, &unread(what), AdapterErrorKind::Rejected, false, FormatVerdict::ThisSchema);
+        }
+    }
+
+    #[test]
+    fn a_field_that_the_server_does_not_know_is_named_with_its_setting() {
+        let advice = |message: &str| {
+            let body = serde_json::json!({"error": {"message": message}}).to_string();
+            of_status(StatusCode::BAD_REQUEST, None, body.as_bytes()).error.message
+        };
+        insta::assert_snapshot!(
+            [
+                advice("Unsupported parameter: 'max_tokens' is not supported with this model. Use 'max_completion_tokens' instead."),
+                advice("Unrecognized request argument supplied: stream_options"),
+                advice("Unsupported value: 'temperature' does not support 0 with this model."),
+                advice("max_tokens is too large"),
+            ]
+            .join("\n"),
+            @r"
+        the server answered 400: it knows one field for the token cap only; set `token_cap_fields`
+        the server answered 400: it does not know `stream_options`; set `ask_usage` to false
+        the server answered 400: it does not take this temperature; set `send_default_temperature` to false
+        the server answered 400: it does not accept the request
+        "
+        );
     }
 
     #[test]

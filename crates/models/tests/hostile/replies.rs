@@ -25,10 +25,16 @@ async fn a_stream_cut_at_every_byte_is_the_same_stream() {
     assert_eq!(admitted(script).await, (json!({"ok": true}), Reported(12), Reported(3)));
 }
 
+// shows C7.6
 #[tokio::test]
-async fn without_usage_the_count_is_ours() {
+async fn without_usage_the_count_is_unknown_and_never_that_of_the_pieces() {
     let script = vec![stream_head(), piece("{\"ok\""), piece(":true}"), finish("stop"), done()];
-    assert_eq!(admitted(script).await, (json!({"ok": true}), Unknown, Counted(2)));
+    assert_eq!(admitted(script).await, (json!({"ok": true}), Unknown, Unknown));
+    let silent = vec![stream_head(), finish("length"), done()];
+    assert_eq!(failed(silent).await, (AdapterErrorKind::TokensExhausted, false, Unknown));
+    let only_the_prompt = event(&json!({"choices": [], "usage": {"prompt_tokens": 7}}));
+    let script = vec![stream_head(), piece("{\"ok\":true}"), finish("stop"), only_the_prompt, done()];
+    assert_eq!(admitted(script).await, (json!({"ok": true}), Reported(7), Unknown));
 }
 
 #[tokio::test]
@@ -42,31 +48,38 @@ async fn usage_that_is_no_number_is_as_good_as_none() {
     let nonsense =
         event(&json!({"choices": [], "usage": {"prompt_tokens": -4, "completion_tokens": "many"}}));
     let script = vec![stream_head(), piece("{\"ok\":true}"), finish("stop"), nonsense, done()];
-    assert_eq!(admitted(script).await, (json!({"ok": true}), Unknown, Counted(1)));
+    assert_eq!(admitted(script).await, (json!({"ok": true}), Unknown, Unknown));
 }
 
 #[tokio::test]
 async fn hidden_reasoning_is_counted_and_no_part_of_the_reply() {
     let thought = |text| event(&json!({"choices": [{"delta": {"reasoning_content": text}}]}));
-    let script =
-        vec![stream_head(), thought("hm"), thought("so"), piece("{\"ok\":true}"), finish("stop"), done()];
-    assert_eq!(admitted(script).await, (json!({"ok": true}), Unknown, Counted(3)));
+    let script = vec![
+        stream_head(),
+        thought("hm"),
+        thought("so"),
+        piece("{\"ok\":true}"),
+        finish("stop"),
+        usage(5, 1),
+        done(),
+    ];
+    assert_eq!(admitted(script).await, (json!({"ok": true}), Reported(5), Counted(3)));
 }
 
 #[tokio::test]
 async fn other_answers_are_counted_and_no_part_of_the_reply() {
     let other =
         event(&json!({"choices": [{"index": 1, "delta": {"content": "x"}, "finish_reason": "length"}]}));
-    let script = vec![stream_head(), other, piece("{\"ok\":true}"), finish("stop"), done()];
-    assert_eq!(admitted(script).await, (json!({"ok": true}), Unknown, Counted(2)));
+    let script = vec![stream_head(), other, piece("{\"ok\":true}"), finish("stop"), usage(5, 1), done()];
+    assert_eq!(admitted(script).await, (json!({"ok": true}), Reported(5), Counted(2)));
 }
 
 #[tokio::test]
 async fn a_missing_done_is_forgiven_after_the_finish() {
     let script = vec![stream_head(), piece("{\"ok\":true}"), finish("stop")];
-    assert_eq!(admitted(script).await.2, Counted(1));
+    assert_eq!(admitted(script).await.2, Unknown);
     let script = vec![stream_head(), piece("{\"ok\":true}"), finish("stop"), Say::Reset];
-    assert_eq!(admitted(script).await.2, Counted(1));
+    assert_eq!(admitted(script).await.2, Unknown);
 }
 
 #[tokio::test]
