@@ -3,7 +3,6 @@
 
 mod asking;
 mod server;
-mod weights;
 
 use std::time::Duration;
 

@@ -7,8 +7,6 @@ use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
 use std::time::Duration;
 
-use crate::weights::weights;
-
 /// The name under which the server has its model.
 pub(crate) const ALIAS: &str = "smollm2";
 /// What it wants to be let in with.
@@ -37,7 +35,7 @@ impl Server {
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/foreign/server.py");
         let mut child = Command::new(&python)
             .arg(script)
-            .arg(weights())
+            .arg(model_store::testing::default_model())
             .args([ALIAS, KEY, "1024", "2"])
             .env("PYTHONPATH", &peers)
             .env("PYTHONDONTWRITEBYTECODE", "1")
