@@ -108,7 +108,7 @@ impl Secret {
     pub(crate) fn redact(&self, text: String) -> String {
         let sent = self.0.to_str().unwrap_or_default();
         match sent.strip_prefix("Bearer ") {
-            Some(key) if !key.is_empty() && text.contains(key) => text.replace(key, "(secret)"),
+            Some(key) if !key.is_empty() && text.contains(key) => text.replace(key, "(key withheld)"),
             Some(_) | None => text,
         }
     }
@@ -165,7 +165,7 @@ mod tests {
         assert_eq!(format!("{secret:?}"), "(secret)");
         assert!(!format!("{:?}", secret.authorization()).contains("very"));
         assert_eq!(secret.authorization().to_str().unwrap(), "Bearer sk-very-secret");
-        assert_eq!(secret.redact("no `sk-very-secret` here".into()), "no `(secret)` here");
+        assert_eq!(secret.redact("no `sk-very-secret` here".into()), "no `(key withheld)` here");
     }
 
     #[test]

@@ -51,6 +51,10 @@ pub struct OpenAiConfig {
     /// In which fields to send the token cap.
     #[serde(default)]
     pub token_cap_fields: TokenCapFields,
+    /// Asks for the reply piece by piece, so that it can be cut off. Off for servers that tell what a call cost, or why
+    /// it failed, only where they answer in one; then the deadline alone ends a call early.
+    #[serde(default = "yes")]
+    pub stream: bool,
     /// Asks the server to tell the usage of a stream (`stream_options`). Off for servers that refuse the question.
     #[serde(default = "yes")]
     pub ask_usage: bool,

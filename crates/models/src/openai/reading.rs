@@ -17,6 +17,7 @@ pub(super) struct Reading<'a> {
     tokens_in: Option<u64>,
     tokens_out: Option<u64>,
     done: bool,
+    heard: bool,
 }
 
 impl From<SseError> for AdapterError {
@@ -27,7 +28,7 @@ impl From<SseError> for AdapterError {
 
 impl<'a> Reading<'a> {
     pub(super) fn new(model: &'a OpenAiModel) -> Self {
-        Self { model, finish: None, tokens_in: None, tokens_out: None, done: false }
+        Self { model, finish: None, tokens_in: None, tokens_out: None, done: false, heard: false }
     }
 
     /// Whether the server said that nothing more comes.
@@ -45,6 +46,7 @@ impl<'a> Reading<'a> {
         if self.done || data.trim().is_empty() {
             return Ok(());
         }
+        self.heard = true;
         if data.trim() == "[DONE]" {
             self.done = true;
             return Ok(());
@@ -82,7 +84,13 @@ impl<'a> Reading<'a> {
         let finish = match self.finish {
             Some(finish) => finish,
             None if self.done => FinishReason::Unstated,
-            None => return Err(protocol("the stream ended before the reply was complete")),
+            None if self.heard => return Err(protocol("the stream ended before the reply was complete")),
+            None => {
+                return Err(protocol(
+                    "the stream ended before anything came, as with servers that find the prompt too long for the \
+                     model only then; set `stream` to false to be told why",
+                ));
+            }
         };
         if self.tokens_out.is_none() {
             // Pieces are no count of a whole reply: servers join tokens, and drop white space, fences and end marks

@@ -60,8 +60,8 @@ pub(super) fn request(
     serde_json::to_vec(&Request {
         model: served_as,
         messages: messages(&request.messages, mode.instruction(schema)),
-        stream: true,
-        stream_options: config.ask_usage.then_some(StreamOptions { include_usage: true }),
+        stream: config.stream,
+        stream_options: (config.stream && config.ask_usage).then_some(StreamOptions { include_usage: true }),
         max_tokens: old,
         max_completion_tokens: new,
         temperature: parameters.temperature.or(config.send_default_temperature.then_some(0.0)),

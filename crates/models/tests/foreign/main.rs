@@ -68,9 +68,11 @@ async fn a_reply_comes_with_what_the_server_says_it_cost(server: &Server) {
 }
 
 async fn every_way_of_structured_output_ends_at_the_gate(server: &Server) {
-    for way in ["json_schema", "json_object"] {
-        let asked = Asking::of(server).with(json!({"structured_output": way})).ask(priority(), ENOUGH).await;
-        assert!(asked.outcome.unwrap().admit(&priority()).is_ok(), "{way}");
+    for (way, stream) in [("json_schema", true), ("json_object", true), ("json_object", false)] {
+        let more = json!({"structured_output": way, "stream": stream});
+        let reply = Asking::of(server).with(more).ask(priority(), ENOUGH).await.outcome.unwrap();
+        assert!(matches!(reply.usage().tokens_out, TokenCount::Reported(_)), "{way}: {:?}", reply.usage());
+        assert!(reply.admit(&priority()).is_ok(), "{way}");
     }
     // So small a model may say anything; what it says is admitted, refused or cut off, and nothing else.
     let asked = Asking::of(server).with(json!({"structured_output": "prompt"})).ask(priority(), 40).await;

@@ -1,10 +1,10 @@
 //! What is sent, and what an operator may configure.
 
 use kora_ir::{Message, Role};
-use models::{OpenAiAdapter, OpenAiConfig};
+use models::{ModelAdapter, OpenAiAdapter, OpenAiConfig};
 use serde_json::{Value, json};
 
-use crate::peer::{Peer, good};
+use crate::peer::{Peer, good, json_response};
 use crate::world::{ask, config, request};
 
 async fn heard(more: Value, request: models::ModelRequest) -> crate::peer::Heard {
@@ -75,6 +75,36 @@ async fn the_key_comes_from_a_file_and_shows_nowhere_else() {
     ask(&adapter, &request()).await.unwrap();
     assert!(peer.heard()[0].head.contains("authorization: bearer sk-secret-key\r\n"));
     assert!(!format!("{adapter:?}").contains("secret-key"), "{adapter:?}");
+}
+
+#[tokio::test]
+async fn a_key_that_the_server_repeats_is_not_repeated_here() {
+    let path = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("repeated-api-key");
+    std::fs::write(&path, "sk-repeated").unwrap();
+    let keyed = json!({"api_key": {"file": path}});
+    let code = json!({"error": {"code": "invalid:sk-repeated", "message": "Incorrect API key provided: sk-repeated"}});
+    let name = json!({"model": "sk-repeated", "choices": [{"message": {"content": "{}"}}]});
+    for script in [json_response("401 Unauthorized", &code), json_response("200 OK", &name)] {
+        let peer = Peer::start(vec![script]).await;
+        let adapter = OpenAiAdapter::new(config(&peer, keyed.clone())).unwrap();
+        let error = ask(&adapter, &request()).await.unwrap_err();
+        assert!(!format!("{error} {error:?}").contains("repeated"), "{error:?}");
+        assert!(error.to_string().contains("(key withheld)"), "{error}");
+        assert!(!format!("{:?}", adapter.health().await).contains("repeated"));
+    }
+}
+
+#[tokio::test]
+async fn a_reply_in_one_is_asked_for_where_that_is_configured() {
+    let told = json!({
+        "model": "tiny", "choices": [{"index": 0, "message": {"content": "{\"ok\":true}"}, "finish_reason": "stop"}],
+        "usage": {"prompt_tokens": 5, "completion_tokens": 4},
+    });
+    let peer = Peer::start(vec![json_response("200 OK", &told)]).await;
+    let adapter = OpenAiAdapter::new(config(&peer, json!({"stream": false}))).unwrap();
+    assert!(ask(&adapter, &request()).await.is_ok());
+    let body = &peer.heard()[0].body;
+    assert_eq!((&body["stream"], &body["stream_options"]), (&json!(false), &Value::Null));
 }
 
 fn fault(config: &Value) -> String {

@@ -7,6 +7,8 @@ mod broken;
 mod caps;
 mod formats;
 mod health;
+mod lesser;
+mod listed;
 mod peer;
 mod refused;
 mod replies;
