@@ -1,0 +1,230 @@
+//! Weights and activations in eight bits: blocks of 32 with one scale each.
+
+use thiserror::Error;
+
+/// Values that share a scale.
+pub(crate) const BLOCK: usize = 32;
+/// Bytes of a block as files hold it: a scale in 16 bits, then the codes.
+const FILE_BLOCK: usize = 2 + BLOCK;
+
+/// The largest code. The range is kept symmetric.
+const MAX_CODE: f32 = 127.0;
+/// Added and taken away, it rounds a small number to the nearest integer, ties to even, by IEEE arithmetic alone.
+const ROUNDER: f32 = 12_582_912.0;
+
+/// A matrix of weights, each row contiguous.
+#[derive(Clone, Debug)]
+pub(crate) struct Matrix {
+    rows: usize,
+    columns: usize,
+    // Invariant: `rows * columns` codes, and a scale for each block of them.
+    codes: Vec<i8>,
+    scales: Vec<f32>,
+}
+
+impl Matrix {
+    /// Quantises `weights`, row after row.
+    pub(crate) fn quantise(rows: usize, columns: usize, weights: &[f32]) -> Result<Self, MatrixError> {
+        let (whole, rest) = weights.as_chunks::<BLOCK>();
+        check_shape(rows, columns, whole.len(), rest.len())?;
+        let mut codes = Vec::with_capacity(weights.len());
+        let mut scales = Vec::with_capacity(whole.len());
+        for block in whole {
+            let scale = scale_of(block);
+            let inverse = inverse_of(scale);
+            // Within -127 and 127, so nothing is cut off.
+            codes.extend(block.iter().map(|weight| round(weight * inverse) as i8));
+            scales.push(scale);
+        }
+        Ok(Self { rows, columns, codes, scales })
+    }
+
+    /// Takes weights that already are in eight bits, as files hold them.
+    pub(crate) fn from_q8_0(rows: usize, columns: usize, bytes: &[u8]) -> Result<Self, MatrixError> {
+        let (whole, rest) = bytes.as_chunks::<FILE_BLOCK>();
+        check_shape(rows, columns, whole.len(), rest.len())?;
+        let mut codes = Vec::with_capacity(whole.len() * BLOCK);
+        let mut scales = Vec::with_capacity(whole.len());
+        for block in whole {
+            let [low, high, block_codes @ ..] = block;
+            let scale = half_to_single(u16::from_le_bytes([*low, *high]));
+            if !scale.is_finite() {
+                return Err(MatrixError::NotANumber);
+            }
+            codes.extend(block_codes.iter().map(|code| i8::from_le_bytes([*code])));
+            scales.push(scale);
+        }
+        Ok(Self { rows, columns, codes, scales })
+    }
+
+    pub(crate) fn rows(&self) -> usize {
+        self.rows
+    }
+
+    pub(crate) fn columns(&self) -> usize {
+        self.columns
+    }
+
+    /// Row `row` as codes and scales, empty if there is none.
+    pub(crate) fn row(&self, row: usize) -> (&[i8], &[f32]) {
+        let blocks = self.columns / BLOCK;
+        let codes = self.codes.get(row * self.columns..(row + 1) * self.columns);
+        let scales = self.scales.get(row * blocks..(row + 1) * blocks);
+        (codes.unwrap_or_default(), scales.unwrap_or_default())
+    }
+
+    /// Writes row `row` as numbers.
+    pub(crate) fn write_row(&self, row: usize, into: &mut [f32]) {
+        let (codes, scales) = self.row(row);
+        for ((block, scale), into) in codes.chunks_exact(BLOCK).zip(scales).zip(into.chunks_exact_mut(BLOCK))
+        {
+            for (code, into) in block.iter().zip(into) {
+                *into = f32::from(*code) * scale;
+            }
+        }
+    }
+}
+
+fn check_shape(rows: usize, columns: usize, blocks: usize, rest: usize) -> Result<(), MatrixError> {
+    if !columns.is_multiple_of(BLOCK) {
+        return Err(MatrixError::Uneven { columns });
+    }
+    if rest != 0 || rows.checked_mul(columns / BLOCK) != Some(blocks) {
+        return Err(MatrixError::Size { rows, columns });
+    }
+    Ok(())
+}
+
+/// Activations on their way into a product: quantised like weights, widened already.
+#[derive(Debug, Default)]
+pub(crate) struct Quantised {
+    pub(super) columns: usize,
+    pub(super) codes: Vec<i16>,
+    pub(super) scales: Vec<f32>,
+}
+
+impl Quantised {
+    /// Quantises rows of `columns` values. `columns` must be a multiple of [`BLOCK`], as every matrix's are.
+    pub(crate) fn fill(&mut self, columns: usize, values: &[f32]) {
+        self.columns = columns;
+        self.codes.clear();
+        self.scales.clear();
+        for block in values.as_chunks::<BLOCK>().0 {
+            let scale = scale_of(block);
+            let inverse = inverse_of(scale);
+            let mut codes = [0_i16; BLOCK];
+            for (code, value) in codes.iter_mut().zip(block) {
+                *code = round(value * inverse) as i16;
+            }
+            self.codes.extend_from_slice(&codes);
+            self.scales.push(scale);
+        }
+    }
+
+    pub(super) fn rows(&self) -> usize {
+        self.codes.len().checked_div(self.columns).unwrap_or(0)
+    }
+}
+
+fn scale_of(block: &[f32; BLOCK]) -> f32 {
+    let mut lanes = [0.0_f32; 8];
+    for values in block.as_chunks::<8>().0 {
+        for (lane, value) in lanes.iter_mut().zip(values) {
+            let size = value.abs();
+            *lane = if size > *lane { size } else { *lane };
+        }
+    }
+    let largest = lanes.into_iter().fold(0.0_f32, |most, size| if size > most { size } else { most });
+    largest / MAX_CODE
+}
+
+fn inverse_of(scale: f32) -> f32 {
+    // A scale so small that its inverse is infinite is as good as zero.
+    let inverse = 1.0 / scale;
+    if inverse.is_finite() { inverse } else { 0.0 }
+}
+
+fn round(value: f32) -> f32 {
+    (value + ROUNDER) - ROUNDER
+}
+
+/// A number in 16 bits, as IEEE 754 has them.
+fn half_to_single(half: u16) -> f32 {
+    let sign = if half & 0x8000 == 0 { 1.0 } else { -1.0 };
+    let exponent = i32::from((half >> 10) & 0x1f);
+    let fraction = f32::from(half & 0x3ff);
+    let size = match exponent {
+        0 => fraction * 2.0_f32.powi(-24),
+        31 => f32::INFINITY,
+        _ => (1024.0 + fraction) * 2.0_f32.powi(exponent - 25),
+    };
+    sign * size
+}
+
+/// Weights that make no matrix.
+#[derive(Clone, Copy, Debug, Eq, Error, PartialEq)]
+pub(crate) enum MatrixError {
+    /// Rows are not made of whole blocks.
+    #[error("rows of {columns} weights are not made of blocks of {BLOCK}")]
+    Uneven {
+        /// Weights of a row.
+        columns: usize,
+    },
+    /// There are not as many weights as there should be.
+    #[error("there are not {rows} rows of {columns} weights")]
+    Size {
+        /// Rows wanted.
+        rows: usize,
+        /// Weights of a row.
+        columns: usize,
+    },
+    /// A scale is infinite or no number.
+    #[error("it holds weights that are no numbers")]
+    NotANumber,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn halves_become_what_they_stand_for() {
+        for (half, single) in [
+            (0x0000, 0.0),
+            (0x3c00, 1.0),
+            (0xc000, -2.0),
+            (0x3555, 0.333_251_95),
+            (0x0001, 5.960_464_5e-8),
+            (0x7bff, 65_504.0),
+            (0x7c00, f32::INFINITY),
+        ] {
+            assert_eq!(half_to_single(half), single, "{half:#x}");
+        }
+    }
+
+    #[test]
+    fn what_is_quantised_comes_back_within_half_a_step() {
+        let weights: Vec<f32> = (0..64_u8).map(|n| (f32::from(n) - 31.0) / 7.0).collect();
+        let matrix = Matrix::quantise(2, 32, &weights).unwrap();
+        let mut back = vec![0.0; 32];
+        for row in 0..2 {
+            matrix.write_row(row, &mut back);
+            for (weight, back) in weights[row * 32..].iter().zip(&back) {
+                assert!((weight - back).abs() <= 33.0 / 7.0 / 127.0 / 2.0 + 1e-6, "{weight} became {back}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_shape_that_the_weights_do_not_have_is_refused() {
+        assert_eq!(Matrix::quantise(1, 33, &[0.0; 33]).unwrap_err(), MatrixError::Uneven { columns: 33 });
+        assert!(matches!(Matrix::quantise(2, 32, &[0.0; 32]), Err(MatrixError::Size { .. })));
+        assert!(matches!(Matrix::from_q8_0(1, 32, &[0xff; 34]), Err(MatrixError::NotANumber)));
+    }
+
+    #[test]
+    fn a_block_of_next_to_nothing_is_nothing() {
+        let matrix = Matrix::quantise(1, 32, &[1e-44; 32]).unwrap();
+        assert!(matrix.row(0).0.iter().all(|code| *code == 0));
+    }
+}

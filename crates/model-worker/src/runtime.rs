@@ -1,0 +1,58 @@
+//! What a generation needs of whatever runs the model.
+
+use thiserror::Error;
+
+/// Runs one model, one sequence at a time.
+///
+/// Nothing here is bounded by time: a caller feeds few tokens at once and looks at its clock in between.
+pub(crate) trait Runtime: Send {
+    /// Positions of a sequence that were computed, to be gone on from.
+    type Kept: Send;
+
+    /// Tokens of prompt and reply together.
+    fn context_tokens(&self) -> usize;
+
+    /// Weights there are.
+    fn parameters(&self) -> u64;
+
+    /// Begins a new sequence.
+    fn clear(&mut self);
+
+    /// Begins a new sequence with the first `tokens` of what was kept.
+    fn resume(&mut self, kept: &Self::Kept, tokens: usize);
+
+    /// Keeps the first `tokens` of this sequence.
+    fn keep(&self, tokens: usize) -> Self::Kept;
+
+    /// Appends tokens to the sequence.
+    ///
+    /// # Errors
+    ///
+    /// [`RuntimeError`]; the sequence is of no use then.
+    fn feed(&mut self, tokens: &[u32]) -> Result<(), RuntimeError>;
+
+    /// How likely each of `tokens` is to come next, as unnormalised logarithms in the same order.
+    ///
+    /// # Errors
+    ///
+    /// [`RuntimeError`] if nothing was fed, or a token does not exist.
+    fn scores(&mut self, tokens: &[u32]) -> Result<&[f32], RuntimeError>;
+}
+
+/// A pass that gave no result.
+#[derive(Clone, Copy, Debug, Eq, Error, PartialEq)]
+#[non_exhaustive]
+pub(crate) enum RuntimeError {
+    /// The sequence is full.
+    #[error("the context of {context_tokens} tokens is full")]
+    Full {
+        /// How many it holds.
+        context_tokens: usize,
+    },
+    /// There is no such token.
+    #[error("token {0} does not exist in this model")]
+    UnknownToken(u32),
+    /// The model computes something that is no number.
+    #[error("the model computes values that are no numbers: its weights are damaged")]
+    NotANumber,
+}

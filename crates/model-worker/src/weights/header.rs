@@ -1,0 +1,116 @@
+//! A GGUF file's header: metadata, then where each tensor lies.
+
+use std::collections::BTreeMap;
+use std::io::Read;
+
+use super::metadata::Metadata;
+use super::reader::HeaderReader;
+use super::tensor::{TensorKind, TensorPlace};
+use super::{WeightsError, tensor};
+
+/// Tensors of one file (I8).
+const MAX_TENSORS: u64 = 65_536;
+/// Sides of one tensor.
+const MAX_SIDES: u32 = 4;
+
+pub(super) struct Header {
+    pub(super) metadata: Metadata,
+    pub(super) tensors: BTreeMap<String, TensorPlace>,
+}
+
+/// Reads the header of a file of `file_bytes`.
+pub(super) fn read<R: Read>(inner: R, file_bytes: u64) -> Result<Header, WeightsError> {
+    let mut reader = HeaderReader::new(inner, file_bytes);
+    if reader.bytes()? != *b"GGUF" {
+        return Err(WeightsError::unsupported("the file does not begin as a GGUF file does"));
+    }
+    let version = reader.u32()?;
+    // Version 1 counted in 32 bits and was in use for weeks only.
+    if !(2..=3).contains(&version) {
+        return Err(WeightsError::unsupported(format!("GGUF version {version} is neither 2 nor 3")));
+    }
+    let tensor_count = reader.u64()?;
+    let metadata_count = reader.u64()?;
+    if tensor_count > MAX_TENSORS {
+        return Err(WeightsError::invalid(format!("{tensor_count} tensors, at most {MAX_TENSORS}")));
+    }
+    let metadata = Metadata::read(&mut reader, metadata_count)?;
+    // A name's length, sides, kind and offset: at least 24 bytes.
+    reader.expect_room("the list of tensors", tensor_count, 24)?;
+    let listed = (0..tensor_count).map(|_| listed_tensor(&mut reader)).collect::<Result<Vec<_>, _>>()?;
+
+    let alignment = alignment(&metadata)?;
+    let data = reader.position().next_multiple_of(alignment);
+    let mut tensors = BTreeMap::new();
+    for Listed { name, shape, kind, offset } in listed {
+        let place = place(&name, shape, kind, offset, data, file_bytes)?;
+        if offset % alignment != 0 {
+            return Err(WeightsError::invalid(format!(
+                "tensor `{name}` is not aligned to {alignment} bytes"
+            )));
+        }
+        if tensors.insert(name.clone(), place).is_some() {
+            return Err(WeightsError::invalid(format!("tensor `{name}` stands twice")));
+        }
+    }
+    Ok(Header { metadata, tensors })
+}
+
+struct Listed {
+    name: String,
+    shape: Vec<u64>,
+    kind: TensorKind,
+    offset: u64,
+}
+
+fn listed_tensor<R: Read>(reader: &mut HeaderReader<R>) -> Result<Listed, WeightsError> {
+    let name = reader.text()?;
+    let sides = reader.u32()?;
+    if !(1..=MAX_SIDES).contains(&sides) {
+        return Err(WeightsError::invalid(format!(
+            "tensor `{name}` has {sides} sides, 1 to {MAX_SIDES} can be"
+        )));
+    }
+    let shape = (0..sides).map(|_| reader.u64()).collect::<Result<Vec<_>, _>>()?;
+    let kind = reader.u32()?;
+    let kind = tensor::kind(kind).ok_or_else(|| {
+        WeightsError::unsupported(format!(
+            "tensor `{name}` is quantised in a way (type {kind}) that is not known here"
+        ))
+    })?;
+    Ok(Listed { name, shape, kind, offset: reader.u64()? })
+}
+
+fn alignment(metadata: &Metadata) -> Result<u64, WeightsError> {
+    let alignment = metadata.count("general.alignment")?.unwrap_or(32);
+    if !alignment.is_power_of_two() || alignment > 1 << 20 {
+        return Err(WeightsError::invalid(format!("an alignment of {alignment} bytes cannot be")));
+    }
+    Ok(alignment as u64)
+}
+
+fn place(
+    name: &str,
+    shape: Vec<u64>,
+    kind: TensorKind,
+    offset: u64,
+    data: u64,
+    file_bytes: u64,
+) -> Result<TensorPlace, WeightsError> {
+    let weights = shape.iter().try_fold(1_u64, |product, side| product.checked_mul(*side));
+    let block = kind.block_size() as u64;
+    let whole_rows = shape.first().is_some_and(|row| *row > 0 && row % block == 0);
+    let bytes = weights
+        .filter(|weights| whole_rows && *weights > 0)
+        .and_then(|weights| (weights / block).checked_mul(kind.type_size() as u64));
+    let start = data.checked_add(offset);
+    let (Some(bytes), Some(start)) = (bytes, start) else {
+        return Err(WeightsError::invalid(format!("tensor `{name}` has an impossible shape {shape:?}")));
+    };
+    if start.checked_add(bytes).is_none_or(|end| end > file_bytes) {
+        return Err(WeightsError::invalid(format!(
+            "tensor `{name}` would lie beyond the end of the file, which has {file_bytes} bytes"
+        )));
+    }
+    Ok(TensorPlace { kind, shape, start, bytes })
+}
