@@ -10,6 +10,8 @@ use crate::{NoteKind, SchemaNote};
 
 /// Values and alternatives that are looked at; a schema that has more gets notes on the first ones.
 const MAX_VALUES: usize = 5000;
+/// Schemas that are looked at, each counted once for each alternative that it belongs to.
+const MAX_WORK: usize = 200_000;
 
 const FREE: &str = "say which `type` it is";
 
@@ -18,12 +20,19 @@ type Together<'s> = Vec<(String, &'s Map<String, Value>)>;
 
 /// A note for each string, array, object, number and circle without an end.
 pub(crate) fn unbounded(document: &Value, places: &Places<'_>) -> Vec<SchemaNote> {
-    let mut search = Search { places, notes: BTreeSet::new(), seen: BTreeSet::new(), open: Vec::new() };
+    let mut search = Search {
+        places,
+        notes: BTreeSet::new(),
+        seen: BTreeSet::new(),
+        open: Vec::new(),
+        texts: BTreeMap::new(),
+    };
     search.value([(String::new(), document)]);
-    let mut looked_at = 0;
+    let (mut values, mut work) = (0, 0);
     while let Some((together, decided)) = search.open.pop() {
-        looked_at += 1;
-        if looked_at > MAX_VALUES {
+        values += 1;
+        work += together.len();
+        if values > MAX_VALUES || work > MAX_WORK {
             break;
         }
         search.alternative(together, decided);
@@ -37,6 +46,8 @@ struct Search<'s> {
     seen: BTreeSet<Vec<String>>,
     /// Schemas that describe one value, and the unions among them of which one alternative was chosen.
     open: Vec<(Together<'s>, BTreeSet<String>)>,
+    /// Patterns, and whether each bounds what it matches.
+    texts: BTreeMap<&'s str, bool>,
 }
 
 impl<'s> Search<'s> {
@@ -141,8 +152,14 @@ impl<'s> Search<'s> {
             let stated = together.iter().find(|(_, keywords)| states(keywords));
             let stated = stated.map(|(pointer, _)| pointer.clone()).unwrap_or_default();
             match name {
-                "string" if !together.iter().any(|(_, keywords)| bounds_text(keywords)) => {
-                    self.note(&stated, "string", "add `maxLength`");
+                "string" => {
+                    let mut bounded = false;
+                    for (_, keywords) in together {
+                        bounded = bounded || self.bounds_text(keywords);
+                    }
+                    if !bounded {
+                        self.note(&stated, "string", "add `maxLength`");
+                    }
                 }
                 "number" => self.number(together, &stated),
                 "array" => self.array(together, &stated),
@@ -251,6 +268,15 @@ impl<'s> Search<'s> {
         }
     }
 
+    fn bounds_text(&mut self, keywords: &'s Map<String, Value>) -> bool {
+        let length = keywords.get("maxLength").and_then(whole).is_some_and(|most| most <= MAX_LENGTH);
+        let format = keywords.get("format").and_then(Value::as_str);
+        let pattern = keywords.get("pattern").and_then(Value::as_str);
+        length
+            || format.is_some_and(|format| FORMATS.contains(&(format, true)))
+            || pattern.is_some_and(|text| *self.texts.entry(text).or_insert_with(|| pattern_bounds(text)))
+    }
+
     fn note(&mut self, pointer: &str, keyword: &str, help: &str) {
         self.notes.insert(SchemaNote {
             pointer: pointer.to_owned(),
@@ -276,11 +302,4 @@ fn common_types<'s>(together: &Together<'s>) -> Option<Vec<&'s str>> {
         });
     }
     common
-}
-
-fn bounds_text(keywords: &Map<String, Value>) -> bool {
-    let length = keywords.get("maxLength").and_then(whole).is_some_and(|most| most <= MAX_LENGTH);
-    let pattern = keywords.get("pattern").and_then(Value::as_str).is_some_and(pattern_bounds);
-    let format = keywords.get("format").and_then(Value::as_str);
-    length || pattern || format.is_some_and(|format| FORMATS.contains(&(format, true)))
 }

@@ -21,6 +21,8 @@ pub(crate) struct Held {
     pub(crate) notes: Vec<SchemaNote>,
     /// The name in the copy of each place that is referred to.
     names: BTreeMap<String, String>,
+    /// How many parts of the schema may still be tried by themselves.
+    trials: usize,
 }
 
 impl Held {
@@ -40,13 +42,13 @@ impl Held {
             }
             Some(_) | None => false,
         };
-        let names = self.names.iter().take(MAX_TRIALS);
+        let names = self.names.iter().take(self.trials);
         names.filter(|(_, name)| is_impossible(name)).map(|(pointer, _)| pointer.clone()).collect()
     }
 }
 
-/// Definitions that are tried one by one.
-const MAX_TRIALS: usize = 100;
+/// Parts of a schema that are tried by themselves, at some milliseconds each at most.
+const MAX_TRIALS: usize = 300;
 
 /// How much of a schema is tried.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -55,6 +57,8 @@ pub(crate) enum Effort {
     Whole,
     /// Nothing that the engine may wrongly find impossible.
     NothingDoubtful,
+    /// Where several schemas describe one value that may hold itself, only one of them.
+    OneAtATimeInCircles,
     /// Where several schemas describe one value, only one of them.
     OneAtATime,
 }
@@ -96,6 +100,8 @@ struct Widening<'s> {
     definitions: BTreeMap<String, String>,
     pending: Vec<String>,
     too_complex: Option<String>,
+    trials: usize,
+    tried: BTreeMap<String, Option<GrammarError>>,
 }
 
 /// The copy of a schema that the gate compiled.
@@ -119,6 +125,8 @@ pub(crate) fn held(
         definitions: BTreeMap::new(),
         pending: Vec::new(),
         too_complex: None,
+        trials: MAX_TRIALS,
+        tried: BTreeMap::new(),
     };
     let mut copy = match widening.schema(document, "") {
         Value::Object(keywords) => keywords,
@@ -138,7 +146,12 @@ pub(crate) fn held(
     copy.insert(String::from("x-guidance"), json!({"whitespace_flexible": false}));
     match widening.too_complex {
         Some(what) => Err(GrammarError::TooComplex(what)),
-        None => Ok(Held { copy: Value::Object(copy), notes: widening.notes, names: widening.definitions }),
+        None => Ok(Held {
+            copy: Value::Object(copy),
+            notes: widening.notes,
+            names: widening.definitions,
+            trials: widening.trials,
+        }),
     }
 }
 
@@ -208,7 +221,12 @@ impl Widening<'_> {
                 list.append(&mut more);
             }
         }
-        if self.effort == Effort::OneAtATime { self.one_of_them(all, pointer) } else { Value::Object(all) }
+        let one = match self.effort {
+            Effort::Whole | Effort::NothingDoubtful => false,
+            Effort::OneAtATimeInCircles => self.places.is_on_a_circle(pointer),
+            Effort::OneAtATime => true,
+        };
+        if one { self.one_of_them(all, pointer) } else { Value::Object(all) }
     }
 
     fn list(&mut self, schemas: &[Value], pointer: &str) -> Value {
@@ -331,6 +349,27 @@ impl Widening<'_> {
             self.not_held(pointer, keyword, "write one schema instead of several for one value");
         }
         kept.map_or_else(|| json!({}), |(_, _, schema)| schema)
+    }
+
+    /// Why a part of the schema does not compile by itself, if it does not.
+    fn refused_alone(&mut self, schema: &Value) -> Option<GrammarError> {
+        let text = schema.to_string();
+        if let Some(known) = self.tried.get(&text) {
+            return known.clone();
+        }
+        let refused = match self.trials.checked_sub(1) {
+            Some(left) => {
+                self.trials = left;
+                trial::build_alone(schema).err()
+            }
+            None => {
+                let what = format!("more than {MAX_TRIALS} different patterns and ranges");
+                self.too_complex = Some(what.clone());
+                Some(GrammarError::TooComplex(what))
+            }
+        };
+        self.tried.insert(text, refused.clone());
+        refused
     }
 
     fn not_held(&mut self, pointer: &str, keyword: &str, help: &str) {

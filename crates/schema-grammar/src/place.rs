@@ -28,6 +28,7 @@ pub(crate) struct Places<'s> {
     indices: BTreeMap<String, usize>,
     anchors: BTreeMap<String, String>,
     circle_of: Vec<usize>,
+    circle_sizes: BTreeMap<usize, usize>,
     describes_together: bool,
 }
 
@@ -39,6 +40,7 @@ impl<'s> Places<'s> {
             indices: BTreeMap::new(),
             anchors: BTreeMap::new(),
             circle_of: Vec::new(),
+            circle_sizes: BTreeMap::new(),
             describes_together: false,
         };
         let mut edges: Vec<Vec<usize>> = Vec::new();
@@ -72,6 +74,9 @@ impl<'s> Places<'s> {
             }
         }
         places.circle_of = circles(&edges);
+        for circle in &places.circle_of {
+            *places.circle_sizes.entry(*circle).or_default() += 1;
+        }
         places
     }
 
@@ -83,6 +88,12 @@ impl<'s> Places<'s> {
         } else {
             self.anchors.get(&fragment).cloned()
         }
+    }
+
+    /// Whether whoever follows subschemas and references from `pointer` can come back to it.
+    pub(crate) fn is_on_a_circle(&self, pointer: &str) -> bool {
+        let circle = self.indices.get(pointer).map(|&index| self.circle_of[index]);
+        circle.and_then(|circle| self.circle_sizes.get(&circle)).is_some_and(|&size| size > 1)
     }
 
     /// Whether several schemas may describe one value.
@@ -205,5 +216,7 @@ mod tests {
         assert!(places.is_circle("/$defs/tree/items", "/$defs/tree"));
         assert!(!places.is_circle("/properties/x", "/$defs/a~1b"));
         assert!(!places.is_circle("/$defs/a~1b/items", "/$defs/tree"));
+        assert!(places.is_on_a_circle("/$defs/tree/items"));
+        assert!(!places.is_on_a_circle("") && !places.is_on_a_circle("/$defs/a~1b"));
     }
 }

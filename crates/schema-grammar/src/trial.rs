@@ -53,9 +53,13 @@ pub(crate) fn on_a_stack_of_its_own<T: Send>(work: impl FnOnce() -> T + Send) ->
 ///
 /// It recurses as deep as the schema: see [`on_a_stack_of_its_own`].
 pub(crate) fn build(schema: Value) -> Result<Built, GrammarError> {
+    build_within(schema, limits())
+}
+
+fn build_within(schema: Value, limits: ParserLimits) -> Result<Built, GrammarError> {
     let serialized = GrammarInit::Serialized(TopLevelGrammar::from_json_schema(schema));
     let (grammar, lexer) =
-        serialized.to_internal(None, limits()).map_err(|error| in_our_words(&error.to_string()))?;
+        serialized.to_internal(None, limits).map_err(|error| in_our_words(&error.to_string()))?;
     let built = GrammarInit::Internal(grammar, lexer);
     let factory = bytes().as_ref().map_err(|error| GrammarError::Engine(error.clone()))?;
     // The first token is as hard as most.
@@ -63,13 +67,13 @@ pub(crate) fn build(schema: Value) -> Result<Built, GrammarError> {
     Ok(built)
 }
 
-/// As [`build`], for a part of a schema.
+/// As [`build`], for a part of a schema, and within less.
 pub(crate) fn build_alone(schema: &Value) -> Result<Built, GrammarError> {
     let mut copy = schema.clone();
     if let Value::Object(keywords) = &mut copy {
         keywords.insert(String::from("x-guidance"), serde_json::json!({"whitespace_flexible": false}));
     }
-    build(copy)
+    build_within(copy, ParserLimits { initial_lexer_fuel: 200_000, ..limits() })
 }
 
 /// Starts a generation.

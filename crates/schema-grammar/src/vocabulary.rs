@@ -179,3 +179,86 @@ impl TokenizerEnv for Env {
         self.spells_everything
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::sample;
+
+    fn bytes() -> Vec<Token> {
+        (0..=255_u8)
+            .map(|byte| Token::Bytes(vec![byte]))
+            .chain([Token::Control(String::from("<end>"))])
+            .collect()
+    }
+
+    fn built(tokens: Vec<Token>, end: &[u32]) -> Result<Vocabulary, VocabularyError> {
+        Vocabulary::new(tokens, end, Arc::new(|text| text.iter().copied().map(u32::from).collect()))
+    }
+
+    #[test]
+    fn tokens_that_are_no_vocabulary_are_refused() {
+        let refused = |tokens, end: &[u32]| built(tokens, end).map(|_| ()).unwrap_err();
+        assert_eq!(refused(Vec::new(), &[0]), VocabularyError::Count(0));
+        assert_eq!(refused(bytes(), &[]), VocabularyError::NoEnd);
+        assert_eq!(refused(bytes(), &[257]), VocabularyError::UnknownEnd(257));
+        let mut lacking = bytes();
+        lacking[usize::from(b'{')] = Token::Bytes(b"{{".to_vec());
+        assert_eq!(refused(lacking, &[256]), VocabularyError::MissingByte(b'{'));
+        let mut long = bytes();
+        long.push(Token::Bytes(vec![b' '; MAX_TOKEN_BYTES + 1]));
+        assert_eq!(
+            refused(long, &[256]),
+            VocabularyError::TokenTooLong { token: 257, bytes: MAX_TOKEN_BYTES + 1 }
+        );
+        let many =
+            bytes().into_iter().chain((0..=MAX_BYTES / 900).map(|_| Token::Bytes(vec![b'a'; 900]))).collect();
+        assert!(matches!(refused(many, &[256]), VocabularyError::TooLarge(_)));
+    }
+
+    #[test]
+    fn a_token_may_be_empty_double_or_no_text_and_is_then_never_forced() {
+        let mut tokens = bytes();
+        tokens.extend([
+            Token::Bytes(Vec::new()),
+            Token::Bytes(b"a".to_vec()),
+            Token::Bytes(vec![0xff, b'a']),
+        ]);
+        tokens.push(Token::Control(String::from("a")));
+        let vocabulary = built(tokens, &[256, 257]).unwrap();
+        let mut constraint = vocabulary.constrain(&sample::grammar(&json!({"enum": ["a", "b"]}))).unwrap();
+        constraint.accept(u32::from(b'"')).unwrap();
+        let allowed: Vec<u32> = constraint.allowed().unwrap().iter().collect();
+        assert_eq!(allowed, [u32::from(b'a'), u32::from(b'b'), 258]);
+        for refused in [257, 259, 260] {
+            assert_eq!(constraint.accept(refused), Err(GrammarError::NotAllowed(refused)));
+        }
+        constraint.accept(258).unwrap();
+        constraint.accept(u32::from(b'"')).unwrap();
+        assert_eq!(constraint.allowed().unwrap().iter().collect::<Vec<_>>(), [256, 257]);
+        constraint.accept(257).unwrap();
+        assert!(constraint.has_ended());
+    }
+
+    #[test]
+    fn what_cannot_be_written_is_a_dead_end_and_not_something_else() {
+        let mut tokens = bytes();
+        tokens[0xc3] = Token::Control(String::from("missing"));
+        let vocabulary = built(tokens, &[256]).unwrap();
+        let mut constraint = vocabulary.constrain(&sample::grammar(&json!({"const": "é"}))).unwrap();
+        assert!(constraint.forced().is_empty());
+        constraint.accept(u32::from(b'"')).unwrap();
+        assert_eq!(constraint.allowed().unwrap_err(), GrammarError::DeadEnd);
+    }
+
+    #[test]
+    fn a_tokenizer_that_says_something_else_is_not_believed() {
+        for lie in [vec![], vec![7], vec![256], vec![9999]] {
+            let vocabulary = Vocabulary::new(bytes(), &[256], Arc::new(move |_| lie.clone())).unwrap();
+            let grammar = sample::grammar(&json!({"const": {"name": "x"}}));
+            assert_eq!(sample::walk(&vocabulary, &grammar, 1, 100), (true, String::from(r#"{"name":"x"}"#)));
+        }
+    }
+}

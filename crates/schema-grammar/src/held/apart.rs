@@ -7,31 +7,35 @@ use crate::place::Places;
 
 /// References and properties that are looked into, one in the other.
 const MAX_STEPS: usize = 6;
-/// Pairs that are compared.
+/// Schemas of one `oneOf`.
 const MAX_SCHEMAS: usize = 100;
+/// Pairs that are compared.
+const MAX_PAIRS: u32 = 20_000;
 
 /// Whether each two of them are apart, so that `oneOf` says no more than `anyOf`.
 pub(super) fn all_apart(places: &Places<'_>, schemas: &[Value]) -> bool {
+    let mut pairs = MAX_PAIRS;
     schemas.len() <= MAX_SCHEMAS
         && schemas.iter().enumerate().all(|(nth, one)| {
-            schemas.iter().skip(nth + 1).all(|other| are_apart(places, one, other, MAX_STEPS))
+            schemas.iter().skip(nth + 1).all(|other| are_apart(places, one, other, MAX_STEPS, &mut pairs))
         })
 }
 
 // Recursion: `steps` deep.
-fn are_apart(places: &Places<'_>, one: &Value, other: &Value, steps: usize) -> bool {
-    let Some(steps) = steps.checked_sub(1) else { return false };
+fn are_apart(places: &Places<'_>, one: &Value, other: &Value, steps: usize, pairs: &mut u32) -> bool {
+    let (Some(steps), Some(left)) = (steps.checked_sub(1), pairs.checked_sub(1)) else { return false };
+    *pairs = left;
+    let (one_schema, other_schema) = (one, other);
     let (one, other) = match (one, other) {
         (Value::Bool(false), _) | (_, Value::Bool(false)) => return true,
         (Value::Object(one), Value::Object(other)) => (one, other),
         _ => return false,
     };
     // More conditions on a value keep it as far apart as each of them does.
-    for (near, far) in [(one, other), (other, one)] {
-        let far_value = Value::Object(far.clone());
+    for (near, far) in [(one, other_schema), (other, one_schema)] {
         let target = near.get("$ref").and_then(Value::as_str).and_then(|reference| places.target(reference));
         if let Some(target) = target.and_then(|target| places.at(&target))
-            && are_apart(places, target, &far_value, steps)
+            && are_apart(places, target, far, steps, pairs)
         {
             return true;
         }
@@ -57,7 +61,7 @@ fn are_apart(places: &Places<'_>, one: &Value, other: &Value, steps: usize) -> b
             let both = required(other).any(|other| other == name);
             both && property(one, name)
                 .zip(property(other, name))
-                .is_some_and(|(one, other)| are_apart(places, one, other, steps))
+                .is_some_and(|(one, other)| are_apart(places, one, other, steps, pairs))
         }),
         _ => false,
     }

@@ -3,12 +3,14 @@
 use serde_json::{Map, Value, json};
 
 use super::{Effort, Widening};
-use crate::{GrammarError, trial};
+use crate::GrammarError;
 
 /// The greatest integer that the gate admits, in either direction.
 pub(crate) const MAX_EXACT: f64 = 9_007_199_254_740_991.0;
 /// The engine counts by remainders, one state for each: more take too long for one token.
 const MAX_COEFFICIENT: u64 = 500;
+/// Trials that are left to patterns.
+const KEPT_TRIALS: usize = 150;
 /// Powers of ten, and what is counted by looking at the last digits, are cheap.
 const MAX_ROUND: u64 = 10_000;
 
@@ -63,12 +65,17 @@ impl Widening<'_> {
     /// The range of all integers is long to write out: it is written once, and referred to.
     pub(super) fn shared(&mut self, range: &mut Map<String, Value>) -> Value {
         let schema = Value::Object(std::mem::take(range));
-        let name = format!("i{}", self.ranges.len());
-        let known = self.ranges.entry(schema.to_string()).or_insert_with(|| {
+        let text = schema.to_string();
+        if !self.ranges.contains_key(&text) {
+            if self.trials < KEPT_TRIALS {
+                return schema;
+            }
             // What is referred to must be possible.
-            let impossible = matches!(trial::build_alone(&schema), Err(GrammarError::Unsatisfiable(_)));
-            (name, if impossible { json!(false) } else { schema })
-        });
+            let impossible = matches!(self.refused_alone(&schema), Some(GrammarError::Unsatisfiable(_)));
+            let name = format!("i{}", self.ranges.len());
+            self.ranges.insert(text.clone(), (name, if impossible { json!(false) } else { schema }));
+        }
+        let Some(known) = self.ranges.get(&text) else { return json!({}) };
         if known.1 == json!(false) { json!(false) } else { json!({"$ref": format!("#/$defs/{}", known.0)}) }
     }
 

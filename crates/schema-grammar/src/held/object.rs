@@ -5,10 +5,9 @@ use serde_json::{Map, Value, json};
 use super::text::held_pattern;
 use super::{Widening, whole};
 use crate::place::below;
-use crate::trial;
 
 /// Optional properties of one object: each may follow each, so the work for one token grows with their square.
-const MAX_OPTIONAL: usize = 250;
+const MAX_OPTIONAL: usize = 200;
 
 impl Widening<'_> {
     pub(super) fn object(&mut self, from: &Map<String, Value>, pointer: &str, to: &mut Map<String, Value>) {
@@ -38,8 +37,8 @@ impl Widening<'_> {
         }
         let patterns = patterns.unwrap_or_default();
         let closed = others == Some(Value::Bool(false));
-        if !closed && from.contains_key("additionalProperties") && !(named.is_empty() && required.is_empty())
-        {
+        let taken = !(named.is_empty() && required.is_empty() && patterns.is_empty());
+        if !closed && taken && from.contains_key("additionalProperties") {
             // A name can be spelled with escapes, and then it is not recognised as one that is taken.
             self.not_held(pointer, "additionalProperties", "name every property, and leave it out");
         }
@@ -75,8 +74,8 @@ impl Widening<'_> {
                 }
                 Some(_) | None => Map::new(),
             };
-            trial::build_alone(&json!({"type": "object", "properties": names, "patternProperties": alone}))
-                .is_ok()
+            self.refused_alone(&json!({"type": "object", "properties": names, "patternProperties": alone}))
+                .is_none()
         });
         let Some(translated) = translated.filter(|_| compile) else {
             self.not_held(pointer, "patternProperties", "use simple patterns of which no name matches two");
@@ -166,7 +165,7 @@ impl Widening<'_> {
             closing
         });
         let closing =
-            closing.filter(|closing| known.patterns.is_empty() || trial::build_alone(closing).is_ok());
+            closing.filter(|closing| known.patterns.is_empty() || self.refused_alone(closing).is_none());
         if closing.is_none() && !known.open || known.conditional {
             self.not_held(pointer, "unevaluatedProperties", HELP_CLOSING);
         }

@@ -4,7 +4,7 @@ use regex_syntax::hir::{Hir, HirKind, Look};
 use serde_json::{Map, Value, json};
 
 use super::{Effort, Widening};
-use crate::{GrammarError, trial};
+use crate::GrammarError;
 
 /// Characters that decoding counts; beyond, only the token cap does.
 pub(crate) const MAX_LENGTH: u64 = 20_000;
@@ -65,14 +65,11 @@ impl Widening<'_> {
 
     /// Conditions on one string may each be fine and be too much together.
     fn drop_what_does_not_go_together(&mut self, text: &mut Map<String, Value>, pointer: &str) {
-        let refused = |text: &Map<String, Value>| {
-            let mut alone = text.clone();
-            alone.insert(String::from("type"), json!("string"));
-            trial::build_alone(&Value::Object(alone)).err()
-        };
         // The gate asks for no format, so a format goes first.
         for keyword in ["format", "minLength", "maxLength", "pattern"] {
-            match refused(text) {
+            let mut alone = text.clone();
+            alone.insert(String::from("type"), json!("string"));
+            match self.refused_alone(&Value::Object(alone)) {
                 None => return,
                 // The gate lets no string through either.
                 Some(GrammarError::Unsatisfiable(_)) if !text.contains_key("format") => return,
