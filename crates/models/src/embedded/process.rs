@@ -13,6 +13,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite};
 use tokio::process::{Child, ChildStderr, Command};
+use tokio::task::JoinHandle;
 
 use super::call::plain;
 use super::weights::Weights;
@@ -34,6 +35,8 @@ const INHERITED: &[&str] = &[
     "USERPROFILE",
     "WINDIR",
 ];
+/// How long the last words of a process that is gone may take to be read.
+const LAST_MOMENT: Duration = Duration::from_millis(200);
 /// Bytes of a worker's last words that are kept.
 const LAST_WORDS: usize = 2048;
 
@@ -107,8 +110,8 @@ impl Launch for System {
             return Err(io::Error::other("the process has no pipes"));
         };
         let last_words = Arc::new(Mutex::new(LastWords { kept: VecDeque::new(), withheld: false }));
-        tokio::spawn(listen(errors, Arc::clone(&last_words)));
-        let life = Box::new(Process { child, last_words });
+        let listener = tokio::spawn(listen(errors, Arc::clone(&last_words)));
+        let life = Box::new(Process { child, last_words, listener });
         Ok(Launched { output: Box::new(output), input: Box::new(input), life })
     }
 }
@@ -117,6 +120,7 @@ impl Launch for System {
 struct Process {
     child: Child,
     last_words: Arc<Mutex<LastWords>>,
+    listener: JoinHandle<()>,
 }
 
 /// The end of what a process wrote to its stderr.
@@ -143,8 +147,8 @@ impl Life for Process {
                 String::from("was killed")
             }
         };
-        // What it wrote is in the pipe already, and read in a moment.
-        tokio::task::yield_now().await;
+        // What it wrote is in the pipe already, and read in a moment, unless a child of its own keeps the pipe open.
+        let _ = tokio::time::timeout(LAST_MOMENT, &mut self.listener).await;
         let said = {
             let words = self.last_words.lock().unwrap_or_else(PoisonError::into_inner);
             let bytes: Vec<u8> = words.kept.iter().copied().collect();
