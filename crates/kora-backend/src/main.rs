@@ -33,6 +33,13 @@ use mimalloc::MiMalloc;
 #[global_allocator]
 static ALLOCATOR: MiMalloc = MiMalloc;
 
+/// The word by which this program is its own worker. No subcommand: nobody types it, and no help tells of it.
+const MODEL_WORKER: &str = "model-worker";
+
 fn main() -> ExitCode {
+    let mut args = std::env::args_os().skip(1);
+    if args.next().is_some_and(|first| first == MODEL_WORKER) {
+        return model_worker::main(args);
+    }
     command_line::main().into()
 }
