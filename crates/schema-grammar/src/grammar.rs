@@ -30,7 +30,12 @@ impl Grammar {
     /// Compiles a schema, closed as the gate closes it ([`OutputSchema::document`] and what it was made from give the
     /// same grammar). Its size and depth are bounded as [`Limits::default`] bounds them (I8).
     ///
-    /// Text is written without white space, and properties in the order of the schema.
+    /// Text is written without white space, and properties in the order of the schema. A `format` that is known is
+    /// held to, though the gate does not ask for it: it is the one thing in which the grammar admits less than the gate.
+    ///
+    /// Where no note is [`NoteKind::NotHeld`](crate::NoteKind), what ends passes the gate, unless something unbounded
+    /// went beyond what the gate admits of any value: numbers that are not exact, too many levels or bytes, one name
+    /// twice in what may be anything.
     ///
     /// # Errors
     ///

@@ -37,10 +37,16 @@ impl Widening<'_> {
         }
         let patterns = patterns.unwrap_or_default();
         let closed = others == Some(Value::Bool(false));
-        let taken = !(named.is_empty() && required.is_empty() && patterns.is_empty());
-        if !closed && taken && from.contains_key("additionalProperties") {
-            // A name can be spelled with escapes, and then it is not recognised as one that is taken.
-            self.not_held(pointer, "additionalProperties", "name every property, and leave it out");
+        // A name may come twice, or be spelled with escapes where it is taken, and no reply is read like that.
+        let one_at_most =
+            named.is_empty() && from.get("maxProperties").and_then(whole).is_some_and(|most| most <= 1);
+        let help = "name every property in `properties`: a free name may come twice";
+        let open = from.get("additionalProperties").is_some_and(|others| others != &Value::Bool(false));
+        if open && !closed && !one_at_most {
+            self.not_held(pointer, "additionalProperties", help);
+        }
+        if !patterns.is_empty() && !one_at_most {
+            self.not_held(pointer, "patternProperties", help);
         }
         self.counts(from, pointer, &named, &required, closed && patterns.is_empty(), to);
         if !named.is_empty() {

@@ -140,7 +140,10 @@ pub(crate) fn whole(value: &Value) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
+    use kora_ir::{Limits, OutputSchema};
+
     use super::*;
+    use crate::{NoteKind, sample};
 
     #[test]
     fn a_pattern_bounds_if_it_holds_both_ends() {
@@ -159,6 +162,67 @@ mod tests {
         }
         for not_held in [r"\bword\b", "a^b", "(^a)*", "(?m)^a$"] {
             assert_eq!(held_pattern(not_held), None, "{not_held}");
+        }
+    }
+    #[test]
+    fn every_known_format_is_held_to_and_says_whether_it_ends() {
+        for (format, ends) in FORMATS {
+            let grammar = sample::grammar(&json!({"type": "string", "format": format}));
+            assert_eq!(grammar.notes().is_empty(), ends, "{format}: {:?}", grammar.notes());
+            assert!(!sample::accepts(&grammar, "\"no format has this !\""), "{format}");
+        }
+        let date = sample::grammar(&json!({"type": "string", "format": "date"}));
+        assert!(sample::accepts(&date, "\"2024-02-29\"") && !sample::accepts(&date, "\"2024-02-30\""));
+    }
+
+    // The gate and the engine must read one pattern alike, or a finished text would be refused.
+    #[test]
+    fn a_pattern_is_read_as_the_gate_reads_it() {
+        let texts = [
+            "", "a", "b", "ab", "ba", "é", "1", "٣", "_", " ", "\u{a0}", "\u{feff}", "\u{85}", "\n", "a\n",
+            "\u{2028}", "\"", "\\", "/", "A", "K",
+        ];
+        let patterns = [
+            r"^\d$",
+            r"^\w$",
+            r"^\s$",
+            r"^\S$",
+            r"^\W$",
+            "^.$",
+            "^a?$",
+            "a$",
+            "^a|b$",
+            "^[^a]$",
+            r"^[\s\d]$",
+            "^(?i)k$",
+            r"^\/$",
+            "^/$",
+            r"^\u00e9$",
+            r"^\x61$",
+            r"^\\$",
+            "\"",
+            r"^\p{L}$",
+            "^(a|ab)(b|)$",
+            "",
+            "^$",
+            r"^[\w-]+$",
+            r"^\cJ$",
+        ];
+        for pattern in patterns {
+            let schema = json!({"type": "string", "pattern": pattern});
+            let Ok(gate) = OutputSchema::compile(schema.clone(), &Limits::default()) else { continue };
+            let grammar = sample::grammar(&schema);
+            if grammar.notes().iter().any(|note| note.kind == NoteKind::NotHeld) {
+                continue;
+            }
+            for text in texts {
+                let admitted = gate.admit(json!(text)).is_ok();
+                assert_eq!(
+                    sample::accepts(&grammar, &json!(text).to_string()),
+                    admitted,
+                    "{pattern:?} {text:?}"
+                );
+            }
         }
     }
 }
