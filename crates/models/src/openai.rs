@@ -228,7 +228,7 @@ impl ModelAdapter for OpenAiAdapter {
             name: self.config.name.clone(),
             locality: self.locality(),
             models: models.collect(),
-            concurrent_calls: None,
+            concurrent_calls: self.config.concurrent_calls,
         }
     }
 

@@ -19,24 +19,16 @@ impl ModelServer {
         format!("http://{}/v1", self.0.local_addr().unwrap())
     }
 
-    /// The next question, whole, and the connection that waits for its answer.
+    /// The next question, whole, and the connection that waits for its answer. What models there are it does not tell.
     pub(crate) fn question(&self) -> (Value, TcpStream) {
-        let (mut stream, _) = self.0.accept().unwrap();
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
-        let mut read = Vec::new();
         loop {
-            let mut chunk = [0; 4096];
-            let count = stream.read(&mut chunk).unwrap();
-            assert!(count > 0, "it hung up before its question was whole");
-            read.extend_from_slice(&chunk[..count]);
-            let text = String::from_utf8_lossy(&read);
-            if let Some((head, body)) = text.split_once("\r\n\r\n") {
-                let length = head.to_ascii_lowercase();
-                let length = length.split("content-length: ").nth(1).and_then(|rest| rest.lines().next());
-                if body.len() >= length.unwrap().parse::<usize>().unwrap() {
-                    return (serde_json::from_str(body).unwrap(), stream);
-                }
+            let (mut stream, _) = self.0.accept().unwrap();
+            stream.set_read_timeout(Some(PATIENCE)).unwrap();
+            if let Some(question) = posted(&mut stream) {
+                return (question, stream);
             }
+            write!(stream, "HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\nconnection: close\r\n\r\n")
+                .unwrap();
         }
     }
 
@@ -50,5 +42,26 @@ impl ModelServer {
         .to_string();
         let head = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nconnection: close\r\n";
         write!(stream, "{head}content-length: {}\r\n\r\n{body}", body.len()).unwrap();
+    }
+}
+
+/// The body of a `POST`; nothing of a `GET`.
+fn posted(stream: &mut TcpStream) -> Option<Value> {
+    let mut read = Vec::new();
+    loop {
+        let mut chunk = [0; 4096];
+        let count = stream.read(&mut chunk).unwrap();
+        assert!(count > 0, "it hung up before its question was whole");
+        read.extend_from_slice(&chunk[..count]);
+        let text = String::from_utf8_lossy(&read);
+        let Some((head, body)) = text.split_once("\r\n\r\n") else { continue };
+        if head.starts_with("GET ") {
+            return None;
+        }
+        let length = head.to_ascii_lowercase();
+        let length = length.split("content-length: ").nth(1).and_then(|rest| rest.lines().next());
+        if body.len() >= length.unwrap().parse::<usize>().unwrap() {
+            return Some(serde_json::from_str(body).unwrap());
+        }
     }
 }

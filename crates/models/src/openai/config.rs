@@ -1,5 +1,6 @@
 //! What an operator says about an OpenAI-compatible server. Plain data: read from TOML or JSON.
 
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
@@ -65,6 +66,10 @@ pub struct OpenAiConfig {
     /// in whatever name they are asked, with the model that they have (C11.3). Off for servers that list only a part.
     #[serde(default = "yes")]
     pub check_listing: bool,
+    /// How many calls the server works on at once, such as llama.cpp's slots. More wait here, where their time does not
+    /// run (C7.4). Without it: no bound, and what waits waits there.
+    #[serde(default)]
+    pub concurrent_calls: Option<NonZeroU32>,
     /// Bounds on what the server may send, and how long it may take to connect.
     #[serde(default)]
     pub limits: OpenAiLimits,

@@ -42,7 +42,7 @@ impl OpenAiAdapter {
         let Ok(Ok(listed)) = tokio::time::timeout(self.patience(), self.listing()).await else {
             return Ok(());
         };
-        if listed.is_empty() || listed.iter().any(|listed| is_same_model(model, listed)) {
+        if listed.is_empty() || listed.iter().any(|listed| is_listed_as(model, listed)) {
             self.listings.remember(name);
             return Ok(());
         }
@@ -65,7 +65,7 @@ impl OpenAiAdapter {
                 return AdapterHealth::Unavailable { reason };
             }
         };
-        let is_missing = |model: &&OpenAiModel| !listed.iter().any(|name| is_same_model(model, name));
+        let is_missing = |model: &&OpenAiModel| !listed.iter().any(|name| is_listed_as(model, name));
         let missing: Vec<_> = self.config.models.iter().filter(is_missing).collect();
         if listed.is_empty() || missing.is_empty() {
             return AdapterHealth::Healthy;
@@ -98,4 +98,10 @@ impl OpenAiAdapter {
             _ => Err(refusal(response).await.error),
         }
     }
+}
+
+/// Whether `listed` is `model`, or its place in a folder of models: some servers list `models/name` and answer `name`.
+fn is_listed_as(model: &OpenAiModel, listed: &str) -> bool {
+    is_same_model(model, listed)
+        || listed.strip_prefix("models/").is_some_and(|name| is_same_model(model, name))
 }

@@ -107,6 +107,18 @@ async fn a_reply_in_one_is_asked_for_where_that_is_configured() {
     assert_eq!((&body["stream"], &body["stream_options"]), (&json!(false), &Value::Null));
 }
 
+#[tokio::test]
+async fn as_many_calls_at_once_as_configured_are_told_of() {
+    let peer = Peer::start(vec![good()]).await;
+    let at_once = |more| OpenAiAdapter::new(config(&peer, more)).unwrap().descriptor().concurrent_calls;
+    assert_eq!(at_once(json!({})), None);
+    assert_eq!(at_once(json!({"concurrent_calls": 2})).map(|calls| calls.get()), Some(2));
+    assert!(
+        fault(&json!({"name": "a", "base_url": "https://example.com", "concurrent_calls": 0}))
+            .contains("nonzero")
+    );
+}
+
 fn fault(config: &Value) -> String {
     match serde_json::from_value::<OpenAiConfig>(config.clone()) {
         Ok(config) => OpenAiAdapter::new(config).unwrap_err().to_string(),

@@ -1,6 +1,6 @@
 //! How structured output is asked for, and what is remembered of a server's answer.
 
-use models::{AdapterErrorKind, OpenAiAdapter};
+use models::{AdapterErrorKind, ModelId, ModelRequest, OpenAiAdapter};
 use serde_json::{Value, json};
 
 use crate::peer::{Heard, Peer, Say, good, json_response};
@@ -71,4 +71,18 @@ async fn a_way_that_is_configured_is_the_only_one() {
     let fixed = OpenAiAdapter::new(config(&peer, json!({"structured_output": "json_schema"}))).unwrap();
     let error = ask(&fixed, &request()).await.unwrap_err();
     assert_eq!((error.kind, peer.heard().len()), (AdapterErrorKind::ServerError, 1));
+}
+
+#[tokio::test]
+async fn what_is_learnt_of_one_model_is_not_held_against_another() {
+    let models = json!([{"id": "tiny"}, {"id": "other", "also_reported_as": ["tiny"]}]);
+    let peer = Peer::start(vec![unknown_way(), good()]).await;
+    let adapter = OpenAiAdapter::new(config(&peer, json!({"models": models}))).unwrap();
+    let other = ModelRequest { model: ModelId::from("other"), ..request() };
+    for request in [request(), request(), other] {
+        ask(&adapter, &request).await.unwrap();
+    }
+    let asked: Vec<_> =
+        peer.heard().iter().map(|heard| heard.body["response_format"]["type"].clone()).collect();
+    assert_eq!(asked, ["json_schema", "json_object", "json_object", "json_schema"]);
 }

@@ -18,7 +18,7 @@ async fn listed(listing: Vec<Say>) -> (Result<(), AdapterError>, usize) {
 
 #[tokio::test]
 async fn a_model_that_is_listed_is_asked_under_any_name_of_it() {
-    for name in ["tiny", "tiny:latest", "tiny-2026-01-31"] {
+    for name in ["tiny", "tiny:latest", "tiny-2026-01-31", "models/tiny"] {
         let (outcome, requests) = listed(json_response("200 OK", &json!({"data": [{"id": name}]}))).await;
         assert!(outcome.is_ok(), "{name}");
         assert_eq!(requests, 2);
