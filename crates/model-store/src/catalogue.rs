@@ -95,6 +95,21 @@ impl Default for Catalogue {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{GgufHeader, testing};
+
+    // shows C3.6
+    #[test]
+    fn what_is_said_of_the_default_model_is_what_its_weights_say() {
+        let path = testing::default_model();
+        let header = GgufHeader::read(&path).unwrap();
+        let catalogue = Catalogue::default();
+        let entry = catalogue.entry(&ModelName::known(DEFAULT_MODEL)).unwrap();
+        assert_eq!(std::fs::metadata(&path).unwrap().len(), entry.bytes);
+        assert_eq!(header.architecture, entry.architecture);
+        assert_eq!(header.parameters, entry.parameters);
+        assert_eq!(header.context_tokens, Some(entry.context_tokens));
+        assert!(header.has_chat_template);
+    }
 
     #[test]
     fn every_name_can_name_a_folder() {

@@ -27,7 +27,7 @@ mod progress;
 mod pull;
 mod unpack;
 
-#[cfg(feature = "testing")]
+#[cfg(any(test, feature = "testing"))]
 pub mod testing;
 
 pub use crate::catalogue::{Catalogue, CatalogueEntry, DEFAULT_MODEL, Package};

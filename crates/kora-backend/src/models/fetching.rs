@@ -18,7 +18,7 @@ const SAY_AGAIN: Duration = Duration::from_secs(10);
 
 /// Who is told how far it is.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Told {
+pub(crate) enum Told {
     /// People, on standard error.
     People,
     /// Nobody: a program reads the result.
@@ -76,7 +76,7 @@ pub(super) fn fetch(
 }
 
 /// Tells people how far it is: a line that is redrawn on a terminal, a line now and then elsewhere.
-struct Teller {
+pub(super) struct Teller {
     name: String,
     told: Told,
     bar: Option<ProgressBar>,
@@ -91,7 +91,12 @@ impl Teller {
         Self { name: name.to_string(), told, bar, phase: None, said: Instant::now() }
     }
 
-    fn tell(&mut self, progress: Progress) {
+    /// One that never redraws: something else is said meanwhile.
+    pub(super) fn in_lines(name: &ModelName) -> Self {
+        Self { name: name.to_string(), told: Told::People, bar: None, phase: None, said: Instant::now() }
+    }
+
+    pub(super) fn tell(&mut self, progress: Progress) {
         if self.told == Told::Nobody {
             return;
         }
