@@ -45,11 +45,12 @@ pub(crate) struct Models {
     /// All of them, the preferred first.
     pub(crate) router: ModelRouter,
     own: Vec<Arc<EmbeddedAdapter>>,
+    /// Whether those of our own are more than a last resort.
+    is_own_wanted: bool,
 }
 
 impl Models {
     /// The weights that the graph's tasks would be refused for, and that could be fetched into the store.
-    #[expect(dead_code, reason = "for `run`, which is to fetch them by itself")]
     pub(crate) fn missing_weights(&self, graph: &CheckedGraph) -> BTreeSet<ModelName> {
         let mut missing = BTreeSet::new();
         for task in graph.tasks() {
@@ -59,6 +60,17 @@ impl Models {
             missing.extend(own.and_then(|own| own.missing_weights(&route.model)).cloned());
         }
         missing
+    }
+
+    /// The weights that graphs to come would be refused for: of the models of our own that somebody listed, or of the
+    /// default one where there is no other.
+    pub(crate) fn missing_weights_of_all(&self) -> BTreeSet<ModelName> {
+        let own = self.own.iter().filter(|_| self.is_own_wanted);
+        let missing = own.flat_map(|own| {
+            let models = own.descriptor().models;
+            models.into_iter().filter_map(|model| own.missing_weights(&model.id).cloned())
+        });
+        missing.collect()
     }
 }
 
@@ -115,7 +127,7 @@ impl ModelArgs {
                 None => CommandError::Usage(error.to_string()),
             }
         })?;
-        Ok(Models { router, own })
+        Ok(Models { router, own, is_own_wanted: true })
     }
 
     /// The adapters and, after them, the default one. `None` if it is not wanted, or its names are taken: what somebody
@@ -128,10 +140,11 @@ impl ModelArgs {
         if self.no_embedded || self.has_stand_in() || !own.is_empty() {
             return None;
         }
+        let is_own_wanted = adapters.is_empty();
         let default = Arc::new(EmbeddedAdapter::new(EmbeddedConfig::default()).ok()?);
         let mut adapters = adapters.to_vec();
         adapters.push(Arc::<EmbeddedAdapter>::clone(&default));
-        Some(Models { router: ModelRouter::new(adapters).ok()?, own: vec![default] })
+        Some(Models { router: ModelRouter::new(adapters).ok()?, own: vec![default], is_own_wanted })
     }
 
     /// Whether scripts stand in for models.

@@ -1,5 +1,6 @@
 //! `kora-backend models`: who answers model tasks, and the weights of models on this machine.
 
+mod automatic;
 mod fetching;
 mod list;
 mod one;
@@ -8,6 +9,8 @@ mod store;
 
 use clap::Subcommand;
 
+pub(crate) use self::automatic::OfflineArgs;
+pub(crate) use self::fetching::Told;
 pub(crate) use self::store::WeightsError;
 use crate::exit::{self, Exit};
 use crate::refused::CommandError;

@@ -24,6 +24,7 @@ use crate::backend::BackendChoice;
 use crate::exit::Exit;
 use crate::graph_file;
 use crate::interrupt::{self, Until};
+use crate::models::{OfflineArgs, Told};
 use crate::refused::CommandError;
 use crate::screen;
 
@@ -48,6 +49,8 @@ pub(crate) struct Args {
     max_concurrency: Option<u32>,
     #[command(flatten)]
     models: ModelArgs,
+    #[command(flatten)]
+    offline: OfflineArgs,
     /// Name of this run; made up if not given
     #[arg(long, value_name = "ID")]
     run_id: Option<String>,
@@ -67,9 +70,12 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args) -> Result<Exit, CommandError> {
     let context = context(args)?;
     let graph = graph_file::load(&args.graph, &Limits::default())?;
-    let backend = args.backend.open(&args.models, args.max_concurrency)?;
+    let models = args.models.open()?;
     // Before the run: one that took an hour should not be lost to a misspelt folder.
     let saved = args.output.as_deref().map(SavedResult::prepare).transpose()?;
+    let told = if args.json || args.quiet { Told::Nobody } else { Told::People };
+    args.offline.fetch(&models.missing_weights(&graph), told)?;
+    let backend = args.backend.open_with(models.router, args.max_concurrency);
     let runtime =
         tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(CommandError::Runtime)?;
 

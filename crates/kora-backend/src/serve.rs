@@ -10,6 +10,7 @@ use backend_server::Identity;
 use crate::adapters::ModelArgs;
 use crate::backend::BackendChoice;
 use crate::exit::Exit;
+use crate::models::OfflineArgs;
 use crate::refused::CommandError;
 
 #[derive(Debug, clap::Args)]
@@ -36,6 +37,8 @@ pub(crate) struct Args {
     pub(crate) json: bool,
     #[command(flatten)]
     models: ModelArgs,
+    #[command(flatten)]
+    offline: OfflineArgs,
 }
 
 /// Serves until it is told to stop.

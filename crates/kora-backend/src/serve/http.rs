@@ -26,7 +26,9 @@ pub(super) async fn serve(args: &Args) -> Result<Exit, CommandError> {
              127.0.0.1, or say by `--allow-host` under which names others may ask"
         )));
     }
-    let backend = args.backend.open(&args.models, args.max_concurrency)?;
+    let models = args.models.open()?;
+    let missing = models.missing_weights_of_all();
+    let backend = args.backend.open_with(models.router, args.max_concurrency);
     let unable = |source| CommandError::Listen { address, source };
     let listener = TcpListener::bind(address).await.map_err(unable)?;
     let bound = listener.local_addr().map_err(unable)?;
@@ -46,6 +48,8 @@ pub(super) async fn serve(args: &Args) -> Result<Exit, CommandError> {
             "{ODD}warning{ODD:#}: whoever reaches {bound} can run graphs, and others on the way can read them\n"
         ));
     }
+    // Beside the work, which need not wait: graphs that ask no model run at once.
+    let _fetching = args.offline.fetch_in_background(&missing);
     let config =
         HttpConfig { identity, allowed_hosts: args.allow_host.clone(), limits: HttpLimits::default() };
     let service = HttpService::Streaming(Arc::new(BackendService::new(backend)));
