@@ -73,7 +73,8 @@ fn a_client_that_fails_is_quoted_without_credentials() {
         panic!("{error:?}")
     };
     assert_eq!((client.as_str(), status.as_str()), ("python3 -m pip", "exit status: 3"));
-    assert!(said.len() <= 12 && said.iter().any(|line| line.contains("https://index.example/")), "{said:?}");
+    assert!(said.len() <= 9 && said.iter().any(|line| line.contains("https://index.example/")), "{said:?}");
+    assert!(said.last().is_some_and(|line| line.starts_with("ERROR: ")), "{said:?}");
     assert!(error.to_string().contains("--from FILE"), "{error}");
     assert!(matches!(stage.store().find(&small()), Err(FindError::Absent { .. })));
     // Mended, it goes on.

@@ -6,7 +6,7 @@ use std::io::{self, Read};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -14,8 +14,8 @@ use std::time::{Duration, Instant};
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
 /// How long its last words are waited for, should somebody else still hold its output.
 const LAST_WORDS: Duration = Duration::from_secs(1);
-/// Lines that are kept of what it says.
-const MAX_LINES: usize = 12;
+/// Lines that are kept of what it says, of each of its two outputs: neither pushes the other out.
+const MAX_LINES: usize = 8;
 /// Characters that are kept of a line.
 const MAX_LINE: usize = 400;
 /// Files that are looked at, and how deep, to see how far it is.
@@ -37,7 +37,8 @@ pub(super) enum Over {
 pub(super) struct Running {
     child: Child,
     readers: Vec<JoinHandle<()>>,
-    words: Arc<Mutex<Words>>,
+    out: Arc<Mutex<Words>>,
+    err: Arc<Mutex<Words>>,
     folder: PathBuf,
     patience: Duration,
 }
@@ -50,13 +51,13 @@ impl Running {
         #[cfg(unix)]
         std::os::unix::process::CommandExt::process_group(&mut command, 0);
         let mut child = command.spawn()?;
-        let words = Arc::new(Mutex::new(Words::default()));
+        let (out, err) = (Arc::default(), Arc::default());
         let readers = [
-            child.stdout.take().map(|out| listen(out, &words)),
-            child.stderr.take().map(|err| listen(err, &words)),
+            child.stdout.take().map(|from| listen(from, &out)),
+            child.stderr.take().map(|from| listen(from, &err)),
         ];
         let readers = readers.into_iter().flatten().collect();
-        Ok(Self { child, readers, words, folder: folder.to_owned(), patience })
+        Ok(Self { child, readers, out, err, folder: folder.to_owned(), patience })
     }
 
     /// Waits until it is over, telling `observe` how large the largest of its files is. It has ended when this returns.
@@ -72,7 +73,10 @@ impl Running {
                 Ok(None) => {}
                 Err(error) => return self.end(Over::Unwatched(error)),
             }
-            let now = (largest(&self.folder, MAX_DEPTH, &mut MAX_FILES.clone()), self.words().heard);
+            let now = (
+                largest(&self.folder, MAX_DEPTH, &mut MAX_FILES.clone()),
+                heard(&self.out) + heard(&self.err),
+            );
             if now != seen {
                 (seen, since) = (now, Instant::now());
             }
@@ -89,13 +93,10 @@ impl Running {
         }
     }
 
-    /// The last lines that it wrote.
+    /// The last lines that it wrote, those of its errors last.
     pub(super) fn said(&self) -> Vec<String> {
-        self.words().lines.iter().cloned().collect()
-    }
-
-    fn words(&self) -> std::sync::MutexGuard<'_, Words> {
-        self.words.lock().unwrap_or_else(PoisonError::into_inner)
+        let both = [&self.out, &self.err];
+        both.into_iter().flat_map(|words| lock(words).lines.clone()).collect()
     }
 
     fn end(&mut self, over: Over) -> Over {
@@ -149,12 +150,20 @@ impl Words {
     }
 }
 
+fn lock(words: &Mutex<Words>) -> MutexGuard<'_, Words> {
+    words.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn heard(words: &Mutex<Words>) -> u64 {
+    lock(words).heard
+}
+
 fn listen(mut from: impl Read + Send + 'static, words: &Arc<Mutex<Words>>) -> JoinHandle<()> {
     let words = Arc::clone(words);
     thread::spawn(move || {
         let (mut piece, mut line) = (vec![0; 4096], Vec::new());
         while let Ok(read @ 1..) = from.read(&mut piece) {
-            let mut words = words.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut words = lock(&words);
             words.heard += read as u64;
             for &byte in &piece[..read] {
                 if matches!(byte, b'\n' | b'\r') {
@@ -165,7 +174,7 @@ fn listen(mut from: impl Read + Send + 'static, words: &Arc<Mutex<Words>>) -> Jo
                 }
             }
         }
-        words.lock().unwrap_or_else(PoisonError::into_inner).line(&line);
+        lock(&words).line(&line);
     })
 }
 
