@@ -8,7 +8,6 @@ use miette::{
     Diagnostic, GraphicalReportHandler, GraphicalTheme, LabeledSpan, Severity, SourceCode, ThemeCharacters,
     ThemeStyles,
 };
-
 use models::NoteKind;
 
 use crate::document::Document;
@@ -112,12 +111,13 @@ impl<'d> Diagnosis<'d> {
         note: &TaskNote,
         place: Option<(usize, usize, String)>,
     ) -> Self {
-        let what = match note.note.kind {
-            NoteKind::NotHeld => "cannot be held to",
-            NoteKind::Unbounded => "is ended by nothing but the token cap at",
+        let (task, model, keyword) = (&note.task_id, &note.model, &note.note.keyword);
+        let message = match note.note.kind {
+            NoteKind::NotHeld => format!("task `{task}`: `{model}` cannot be held to this `{keyword}`"),
+            NoteKind::Unbounded => {
+                format!("task `{task}`: nothing but the token cap ends this `{keyword}` of `{model}`")
+            }
         };
-        let message =
-            format!("task `{}`: model `{}` {what} `{}`", note.task_id, note.model, note.note.keyword);
         let labels = place.map(|(offset, length, name)| {
             LabeledSpan::new_primary_with_span(Some(screen::visible(&name)), document.place(offset, length))
         });

@@ -297,6 +297,39 @@ fn check_tells_the_order_of_a_valid_graph() {
     );
 }
 
+// shows C3.7
+#[test]
+fn a_check_tells_what_models_cannot_be_held_to() {
+    let folder = tempfile::tempdir().unwrap();
+    let (config, graph) = (folder.path().join("models.toml"), folder.path().join("graph.json"));
+    let program = env!("CARGO_BIN_EXE_kora-backend");
+    // A check starts nothing and reads no weights: that there are some is enough.
+    let models = format!("models = [{{ id = \"own\", weights = {{ path = '{program}' }} }}]");
+    std::fs::write(&config, format!("[[embedded]]\nworker = '{program}'\n{models}\n")).unwrap();
+    let task = json!({
+        "version": "1.0", "id": "ask", "type": "model", "dependencies": [], "input": {},
+        "schema": {"type": "object", "properties": {"why": {"type": "string"}}},
+        "budget": {"max_tokens": 10, "max_time_ms": 1000, "max_retries": 0},
+        "run": {"model": "own", "prompt": "why?"},
+    });
+    let written = json!({"kora_version": "1.0.0", "graph_id": "g", "root": "ask", "tasks": [task]});
+    std::fs::write(&graph, written.to_string()).unwrap();
+    let args = ["check", graph.to_str().unwrap(), "--config", config.to_str().unwrap()];
+    let output = run(&args);
+    assert_eq!(code(&output), 0, "{}{}", out(&output), err(&output));
+    let told = out(&output);
+    assert!(told.contains("task `ask`: nothing but the token cap ends this `string` of `own`"), "{told}");
+    assert!(told.contains("/tasks/0/schema/properties/why"), "{told}");
+    assert!(told.contains("1 model, 1 note"), "{told}");
+    let found = json_of(&run(&[args.as_slice(), &["--json"]].concat()));
+    let note = &found["graphs"][0]["notes"][0];
+    assert_eq!(
+        (&note["task_id"], &note["model"], &note["kind"]),
+        (&json!("ask"), &json!("own"), &json!("unbounded"))
+    );
+    assert_eq!(note["pointer"], "/properties/why");
+}
+
 // shows C3.5, C3.6, C10.1
 #[test]
 fn the_backend_tells_what_it_can_and_how_it_is() {
