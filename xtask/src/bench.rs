@@ -12,8 +12,8 @@ pub(crate) struct Args {
     /// Print the names and run nothing
     #[arg(long)]
     list: bool,
-    /// Handed to the benchmark as they are
-    #[arg(last = true)]
+    /// Handed to the benchmark as they are, such as `--contended` to `models`
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     rest: Vec<String>,
 }
 
@@ -73,7 +73,24 @@ fn chosen<'a>(
 
 #[cfg(test)]
 mod tests {
+    use clap::Parser as _;
+
     use super::*;
+
+    #[test]
+    fn a_benchmark_is_told_its_own_options_as_they_are() {
+        #[derive(clap::Parser)]
+        struct Cli {
+            #[command(flatten)]
+            args: Args,
+        }
+        for line in [&["", "models", "--contended"][..], &["", "models", "--", "--contended"]] {
+            let args = Cli::parse_from(line).args;
+            assert_eq!((args.name.as_deref(), args.list), (Some("models"), false));
+            assert_eq!(args.rest, ["--contended"]);
+        }
+        assert!(Cli::parse_from(["", "--list"]).args.list);
+    }
 
     #[test]
     fn a_benchmark_is_found_by_name_and_an_unknown_name_lists_the_known() {
