@@ -9,7 +9,7 @@ use self::attention::Heads;
 use self::rotation::Rotation;
 pub(crate) use self::sequence::Sequence;
 use self::shape::Shape;
-use crate::numbers::{self, Instructions, Matrix, Quantised, matmul};
+use crate::numbers::{self, Gate, Instructions, Lanes, Matrix, Normalise, Quantised, Work, matmul};
 use crate::runtime::{Runtime, RuntimeError};
 use crate::weights::{Weights, WeightsError};
 
@@ -139,25 +139,16 @@ impl Llama {
         );
         quantise(instructions, shape.query_width(), &scratch.attended, &mut scratch.quantised);
         product(&scratch.quantised, &layer.attention_output, &mut scratch.product);
-        instructions.run(
-            #[inline(always)]
-            || numbers::add(&mut scratch.state, &scratch.product),
-        );
+        instructions.run(Add { into: &mut scratch.state, values: &scratch.product });
 
         normalise(instructions, shape, &scratch.state, &layer.feed_forward_norm, &mut scratch.normed);
         quantise(instructions, shape.width, &scratch.normed, &mut scratch.quantised);
         product(&scratch.quantised, &layer.gate, &mut scratch.gate);
         product(&scratch.quantised, &layer.up, &mut scratch.up);
-        instructions.run(
-            #[inline(always)]
-            || numbers::gate(&mut scratch.gate, &scratch.up),
-        );
+        instructions.run(Gate { gate: &mut scratch.gate, up: &scratch.up });
         quantise(instructions, shape.inner_width, &scratch.gate, &mut scratch.quantised);
         product(&scratch.quantised, &layer.down, &mut scratch.product);
-        instructions.run(
-            #[inline(always)]
-            || numbers::add(&mut scratch.state, &scratch.product),
-        );
+        instructions.run(Add { into: &mut scratch.state, values: &scratch.product });
     }
 
     /// Readies the last row of the state for the output.
@@ -272,21 +263,38 @@ fn layer(weights: &mut Weights, shape: &Shape, at: usize) -> Result<Layer, Weigh
     })
 }
 
-fn normalise(instructions: Instructions, shape: &Shape, state: &[f32], weights: &[f32], into: &mut Vec<f32>) {
-    into.resize(state.len(), 0.0);
-    instructions.run(
-        #[inline(always)]
-        || {
-            for (state, into) in state.chunks_exact(shape.width).zip(into.chunks_exact_mut(shape.width)) {
-                numbers::rms_norm(state, weights, shape.norm_epsilon, into);
-            }
-        },
-    );
+fn normalise(instructions: Instructions, shape: &Shape, rows: &[f32], weights: &[f32], into: &mut Vec<f32>) {
+    into.resize(rows.len(), 0.0);
+    instructions.run(Normalise { rows, weights, epsilon: shape.norm_epsilon, into });
 }
 
 fn quantise(instructions: Instructions, columns: usize, values: &[f32], into: &mut Quantised) {
-    instructions.run(
-        #[inline(always)]
-        || into.fill(columns, values),
-    );
+    instructions.run(Quantise { columns, values, into });
+}
+
+struct Quantise<'a> {
+    columns: usize,
+    values: &'a [f32],
+    into: &'a mut Quantised,
+}
+
+impl Work for Quantise<'_> {
+    #[inline(always)]
+    fn run(self, _: impl Lanes) {
+        self.into.fill(self.columns, self.values);
+    }
+}
+
+struct Add<'a> {
+    into: &'a mut [f32],
+    values: &'a [f32],
+}
+
+impl Work for Add<'_> {
+    #[inline(always)]
+    fn run(self, _: impl Lanes) {
+        for (into, value) in self.into.iter_mut().zip(self.values) {
+            *into += value;
+        }
+    }
 }

@@ -4,15 +4,17 @@
 //! tree. Nothing is fused, nothing is reordered, and functions that differ between platforms are not used. Vector
 //! instructions do exactly what the portable code does, only faster.
 
-mod dot;
 mod elementwise;
+mod lanes;
 mod matmul;
 mod matrix;
+mod vector;
 
-pub(crate) use self::dot::{add_scaled, dot};
-pub(crate) use self::elementwise::{add, gate, rms_norm, softmax};
-pub(crate) use self::matmul::{Instructions, matmul, rows_dot};
+pub(crate) use self::elementwise::{Gate, Normalise, softmax};
+pub(crate) use self::lanes::{Instructions, Lanes, Work};
+pub(crate) use self::matmul::{matmul, rows_dot};
 pub(crate) use self::matrix::{BLOCK, Matrix, Quantised};
+pub(crate) use self::vector::{add_scaled, dot};
 
 /// Lanes of a sum.
 pub(crate) const LANES: usize = 8;

@@ -1,30 +1,42 @@
-//! What happens to a vector between two products.
+//! What happens to vectors between two products.
 
-use super::dot;
+use super::{LANES, Lanes, Work, dot, sum_lanes};
 
-/// Adds `values` to `into`.
-#[inline(always)]
-pub(crate) fn add(into: &mut [f32], values: &[f32]) {
-    for (into, value) in into.iter_mut().zip(values) {
-        *into += value;
-    }
+/// Scales each row by the inverse of its root mean square, and each value by its weight.
+pub(crate) struct Normalise<'a> {
+    /// Rows as long as there are weights.
+    pub(crate) rows: &'a [f32],
+    pub(crate) weights: &'a [f32],
+    pub(crate) epsilon: f32,
+    pub(crate) into: &'a mut [f32],
 }
 
-/// Scales `values` by the inverse of their root mean square, and each by its weight.
-#[inline(always)]
-pub(crate) fn rms_norm(values: &[f32], weights: &[f32], epsilon: f32, into: &mut [f32]) {
-    let mean = dot(values, values) / values.len() as f32;
-    let scale = 1.0 / (mean + epsilon).sqrt();
-    for ((into, value), weight) in into.iter_mut().zip(values).zip(weights) {
-        *into = value * scale * weight;
+impl Work for Normalise<'_> {
+    #[inline(always)]
+    fn run(self, lanes: impl Lanes) {
+        let width = self.weights.len();
+        for (row, into) in self.rows.chunks_exact(width).zip(self.into.chunks_exact_mut(width)) {
+            let mean = dot(lanes, row, row) / width as f32;
+            let scale = 1.0 / (mean + self.epsilon).sqrt();
+            for ((into, value), weight) in into.iter_mut().zip(row).zip(self.weights) {
+                *into = value * scale * weight;
+            }
+        }
     }
 }
 
 /// Multiplies `up` into `gate`, each of which passes through x/(1+e^-x) first.
-#[inline(always)]
-pub(crate) fn gate(gate: &mut [f32], up: &[f32]) {
-    for (gate, up) in gate.iter_mut().zip(up) {
-        *gate = *gate / (1.0 + exp(-*gate)) * up;
+pub(crate) struct Gate<'a> {
+    pub(crate) gate: &'a mut [f32],
+    pub(crate) up: &'a [f32],
+}
+
+impl Work for Gate<'_> {
+    #[inline(always)]
+    fn run(self, _: impl Lanes) {
+        for (gate, up) in self.gate.iter_mut().zip(self.up) {
+            *gate = *gate / (1.0 + exp(-*gate)) * up;
+        }
     }
 }
 
@@ -32,19 +44,17 @@ pub(crate) fn gate(gate: &mut [f32], up: &[f32]) {
 #[inline(always)]
 pub(crate) fn softmax(scores: &mut [f32]) {
     let most = scores.iter().fold(f32::NEG_INFINITY, |most, score| if *score > most { *score } else { most });
-    let mut lanes = [0.0_f32; super::LANES];
-    let (whole, rest) = scores.as_chunks_mut::<{ super::LANES }>();
-    for scores in whole {
-        for (score, lane) in scores.iter_mut().zip(&mut lanes) {
-            *score = exp(*score - most);
-            *lane += *score;
+    for score in &mut *scores {
+        *score = exp(*score - most);
+    }
+    let mut sums = [0.0_f32; LANES];
+    let (eights, rest) = scores.as_chunks::<LANES>();
+    for scores in eights {
+        for (sum, score) in sums.iter_mut().zip(scores) {
+            *sum += score;
         }
     }
-    let mut sum = super::sum_lanes(lanes);
-    for score in rest {
-        *score = exp(*score - most);
-        sum += *score;
-    }
+    let sum = rest.iter().fold(sum_lanes(sums), |sum, score| sum + score);
     let inverse = 1.0 / sum;
     for score in scores {
         *score *= inverse;
@@ -57,7 +67,8 @@ fn exp(x: f32) -> f32 {
     // Beyond these the result would be 0 or infinite; the clamped ones are as good for what it is used for.
     let x = x.clamp(-87.0, 88.0);
     // x = n ln 2 + r, with ln 2 in two parts so that n times the first is exact.
-    let n = (x * std::f32::consts::LOG2_E + 12_582_912.0) - 12_582_912.0;
+    let shifted = x * std::f32::consts::LOG2_E + 12_582_912.0;
+    let n = shifted - 12_582_912.0;
     let r = (x - n * 0.693_359_4) - n * -2.121_944_4e-4;
     // The Taylor series to the seventh power: |r| is at most ln 2 / 2.
     let series = 1.0 / 5040.0;
@@ -68,7 +79,8 @@ fn exp(x: f32) -> f32 {
     let series = series * r + 0.5;
     let series = series * r + 1.0;
     let series = series * r + 1.0;
-    let power = f32::from_bits(((n as i32 + 127) as u32) << 23);
+    // The low bits of the shifted number are n: 2^n is n in an exponent's place.
+    let power = f32::from_bits(shifted.to_bits().wrapping_add(127) << 23);
     series * power
 }
 

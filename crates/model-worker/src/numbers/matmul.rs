@@ -2,44 +2,14 @@
 
 use rayon::prelude::*;
 
+use super::lanes::{Instructions, Lanes, Work};
 use super::matrix::{BLOCK, Matrix, Quantised};
-use super::{LANES, sum_lanes};
+use super::sum_lanes;
 
-/// Rows of activations that meet a weight while it is at hand.
+/// Rows of activations that meet weights while these are at hand.
 const ROW_TILE: usize = 4;
 /// Products below which a second thread costs more than it gains.
 const WORTH_A_THREAD: usize = 1 << 18;
-
-/// Vector instructions that this machine has.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Instructions {
-    /// Whatever the build's target has.
-    Portable,
-    /// 256 bits at a time.
-    #[cfg(target_arch = "x86_64")]
-    V3(pulp::x86::V3),
-}
-
-impl Instructions {
-    /// The fastest that there are.
-    pub(crate) fn detect() -> Self {
-        #[cfg(target_arch = "x86_64")]
-        if let Some(v3) = pulp::x86::V3::try_new() {
-            return Self::V3(v3);
-        }
-        Self::Portable
-    }
-
-    /// Runs `work` compiled for these instructions. `work` must be inlined: what it calls must be marked so.
-    #[inline]
-    pub(crate) fn run<R>(self, work: impl FnOnce() -> R) -> R {
-        match self {
-            Self::Portable => work(),
-            #[cfg(target_arch = "x86_64")]
-            Self::V3(v3) => v3.vectorize(work),
-        }
-    }
-}
 
 /// Writes `activations` times the transpose of `weights` to `into`, row after row, with up to `threads` threads.
 ///
@@ -52,24 +22,24 @@ pub(crate) fn matmul(
     weights: &Matrix,
     into: &mut [f32],
 ) {
-    debug_assert_eq!(activations.columns, weights.columns(), "the shapes fit");
     let (rows, columns) = (activations.rows(), weights.rows());
-    if rows == 0 || columns == 0 {
+    if rows == 0 || columns == 0 || activations.columns != weights.columns() {
         return;
     }
-    let threads = threads.min(rows * columns * weights.columns() / WORTH_A_THREAD);
-    if threads <= 1 {
-        part(instructions, activations, 0, weights, 0, columns, into);
+    let threads = threads.min(rows * columns * weights.columns() / WORTH_A_THREAD).max(1);
+    let part = |first_row: usize, first_column: usize, width: usize, into: &mut [f32]| {
+        instructions.run(Part { activations, first_row, weights, first_column, width, into });
+    };
+    if threads == 1 {
+        part(0, 0, columns, into);
     } else if rows == 1 {
         let share = columns.div_ceil(threads);
-        into.par_chunks_mut(share).enumerate().for_each(|(at, into)| {
-            part(instructions, activations, 0, weights, at * share, into.len(), into);
-        });
+        let each = |(at, into): (usize, &mut [f32])| part(0, at * share, into.len(), into);
+        into.par_chunks_mut(share).enumerate().for_each(each);
     } else {
-        let share = rows.div_ceil(threads);
-        into.par_chunks_mut(share * columns).enumerate().for_each(|(at, into)| {
-            part(instructions, activations, at * share, weights, 0, columns, into);
-        });
+        let share = rows.div_ceil(threads).next_multiple_of(ROW_TILE);
+        let each = |(at, into): (usize, &mut [f32])| part(at * share, 0, columns, into);
+        into.par_chunks_mut(share * columns).enumerate().for_each(each);
     }
 }
 
@@ -82,139 +52,181 @@ pub(crate) fn rows_dot(
     chosen: &[u32],
     into: &mut Vec<f32>,
 ) {
-    let share =
-        chosen.len().div_ceil(threads.clamp(1, 1 + chosen.len() * weights.columns() / WORTH_A_THREAD));
     into.resize(chosen.len(), 0.0);
+    let threads = threads.min(chosen.len() * weights.columns() / WORTH_A_THREAD).max(1);
+    let share = chosen.len().div_ceil(threads);
     let each = |(chosen, into): (&[u32], &mut [f32])| {
-        for (&row, into) in chosen.iter().zip(into) {
-            part(instructions, activations, 0, weights, row as usize, 1, std::slice::from_mut(into));
-        }
+        instructions.run(Chosen { activations, weights, chosen, into });
     };
-    if share == chosen.len() {
+    if threads == 1 {
         each((chosen, into));
     } else {
         chosen.par_chunks(share).zip(into.par_chunks_mut(share)).for_each(each);
     }
 }
 
-/// A part of the product: as many rows from `first_row` as `into` holds, and `width` columns from `first_column`.
-fn part(
-    instructions: Instructions,
-    activations: &Quantised,
+/// As many rows from `first_row` as `into` holds, and `width` columns from `first_column`.
+struct Part<'a> {
+    activations: &'a Quantised,
     first_row: usize,
-    weights: &Matrix,
+    weights: &'a Matrix,
     first_column: usize,
     width: usize,
-    into: &mut [f32],
-) {
-    match instructions {
-        Instructions::Portable => {
-            tiles(Portable, activations, first_row, weights, first_column, width, into);
+    into: &'a mut [f32],
+}
+
+impl Work for Part<'_> {
+    #[inline(always)]
+    fn run(self, lanes: impl Lanes) {
+        let Self { activations, first_row, weights, first_column, width, into } = self;
+        for (tile_at, tile) in into.chunks_mut(ROW_TILE * width).enumerate() {
+            let row = first_row + tile_at * ROW_TILE;
+            if tile.len() == ROW_TILE * width {
+                several_rows(lanes, activations, row, weights, first_column, width, tile);
+            } else {
+                for (at, into) in tile.chunks_mut(width).enumerate() {
+                    one_row(lanes, activations, row + at, weights, |at| first_column + at, into);
+                }
+            }
         }
-        #[cfg(target_arch = "x86_64")]
-        Instructions::V3(v3) => v3.vectorize(
-            #[inline(always)]
-            || tiles(v3, activations, first_row, weights, first_column, width, into),
-        ),
+    }
+}
+
+struct Chosen<'a> {
+    activations: &'a Quantised,
+    weights: &'a Matrix,
+    chosen: &'a [u32],
+    into: &'a mut [f32],
+}
+
+impl Work for Chosen<'_> {
+    #[inline(always)]
+    fn run(self, lanes: impl Lanes) {
+        let column = |at: usize| self.chosen.get(at).map_or(usize::MAX, |column| *column as usize);
+        one_row(lanes, self.activations, 0, self.weights, column, self.into);
     }
 }
 
 #[inline(always)]
-fn tiles(
-    products: impl Products,
+fn several_rows(
+    lanes: impl Lanes,
     activations: &Quantised,
-    first_row: usize,
+    row: usize,
     weights: &Matrix,
     first_column: usize,
     width: usize,
     into: &mut [f32],
 ) {
-    let depth = activations.columns;
-    let blocks = depth / BLOCK;
-    let row = |row: usize| -> (&[[i16; BLOCK]], &[f32]) {
-        let codes = activations.codes.get(row * depth..(row + 1) * depth).unwrap_or_default();
-        let scales = activations.scales.get(row * blocks..(row + 1) * blocks).unwrap_or_default();
-        (codes.as_chunks().0, scales)
-    };
-    for (tile_at, tile) in into.chunks_mut(ROW_TILE * width).enumerate() {
-        let tile_row = first_row + tile_at * ROW_TILE;
-        if tile.len() == ROW_TILE * width {
-            let rows: [_; ROW_TILE] = std::array::from_fn(|at| row(tile_row + at));
-            let (codes, scales) = (rows.map(|(codes, _)| codes), rows.map(|(_, scales)| scales));
-            for column in 0..width {
-                let sums = column_of(products, weights.row(first_column + column), &codes, &scales);
-                for (at, sum) in sums.into_iter().enumerate() {
-                    if let Some(into) = tile.get_mut(at * width + column) {
-                        *into = sum;
-                    }
-                }
-            }
-        } else {
-            for (at, into) in tile.chunks_mut(width).enumerate() {
-                let (codes, scales) = row(tile_row + at);
-                for (column, into) in into.iter_mut().enumerate() {
-                    let [sum] = column_of(products, weights.row(first_column + column), &[codes], &[scales]);
-                    *into = sum;
-                }
+    let rows: [_; ROW_TILE] = std::array::from_fn(|at| activations.row(row + at));
+    for at in 0..width {
+        let sums = tile(lanes, weights.row(first_column + at), &rows);
+        for (row, sum) in sums.iter().enumerate() {
+            if let Some(into) = into.get_mut(row * width + at) {
+                *into = *sum;
             }
         }
+    }
+}
+
+#[inline(always)]
+fn one_row(
+    lanes: impl Lanes,
+    activations: &Quantised,
+    row: usize,
+    weights: &Matrix,
+    column: impl Fn(usize) -> usize,
+    into: &mut [f32],
+) {
+    // One after the other, as they lie in memory: that is what is waited for here.
+    let rows = [activations.row(row)];
+    for (at, into) in into.iter_mut().enumerate() {
+        [*into] = tile(lanes, weights.row(column(at)), &rows);
     }
 }
 
 /// One row of weights with `N` rows of activations.
 #[inline(always)]
-fn column_of<const N: usize>(
-    products: impl Products,
-    (weights, weight_scales): (&[i8], &[f32]),
-    codes: &[&[[i16; BLOCK]]; N],
-    scales: &[&[f32]; N],
+fn tile<const N: usize>(
+    lanes: impl Lanes,
+    (codes, scales): (&[[i8; BLOCK]], &[f32]),
+    activations: &[(&[[i16; BLOCK]], f32); N],
 ) -> [f32; N] {
-    let weights = weights.as_chunks::<BLOCK>().0;
-    let blocks = weights.len().min(weight_scales.len());
+    let blocks = activations.iter().map(|(codes, _)| codes.len());
+    let blocks = blocks.fold(codes.len().min(scales.len()), usize::min);
     // Shortened once, so that nothing is checked inside the loop.
-    let codes: [&[[i16; BLOCK]]; N] = std::array::from_fn(|row| &codes[row][..blocks]);
-    let scales: [&[f32]; N] = std::array::from_fn(|row| &scales[row][..blocks]);
-    let (weights, weight_scales) = (&weights[..blocks], &weight_scales[..blocks]);
-    let mut sums = [[0.0_f32; LANES]; N];
+    let (codes, scales) = (&codes[..blocks], &scales[..blocks]);
+    let inputs: [&[[i16; BLOCK]]; N] = std::array::from_fn(|row| &activations[row].0[..blocks]);
+    let mut sums = [lanes.splat(0.0); N];
     for at in 0..blocks {
+        let wide = lanes.widen(&codes[at]);
+        let scale = lanes.splat(scales[at]);
         for row in 0..N {
-            let lanes = products.of(&weights[at], &codes[row][at]);
-            let scale = weight_scales[at] * scales[row][at];
-            for (sum, lane) in sums[row].iter_mut().zip(lanes) {
-                *sum += lane as f32 * scale;
+            let products = lanes.products(wide, &inputs[row][at]);
+            sums[row] = lanes.add(sums[row], lanes.mul(products, scale));
+        }
+    }
+    let mut all = [0.0; N];
+    for row in 0..N {
+        all[row] = sum_lanes(lanes.store(sums[row])) * activations[row].1;
+    }
+    all
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn product(instructions: Instructions, threads: usize, weights: &Matrix, rows: &[f32]) -> Vec<f32> {
+        let mut activations = Quantised::default();
+        activations.fill(weights.columns(), rows);
+        let mut into = vec![0.0; rows.len() / weights.columns() * weights.rows()];
+        matmul(instructions, threads, &activations, weights, &mut into);
+        into
+    }
+
+    proptest! {
+        #[test]
+        fn instructions_and_batches_change_no_bit(
+            values in proptest::collection::vec(-4.0_f32..4.0, 9 * 64),
+            weights in proptest::collection::vec(-2.0_f32..2.0, 7 * 64),
+        ) {
+            let weights = Matrix::quantise(7, 64, &weights).unwrap();
+            let right = product(Instructions::Portable, 1, &weights, &values);
+            prop_assert_eq!(&product(Instructions::detect(), 1, &weights, &values), &right);
+            let apart = values.chunks(64).flat_map(|row| product(Instructions::detect(), 1, &weights, row));
+            prop_assert_eq!(&apart.collect::<Vec<_>>(), &right);
+        }
+
+        #[test]
+        fn a_product_is_what_it_should_be(
+            values in proptest::collection::vec(-4.0_f32..4.0, 64),
+            weights in proptest::collection::vec(-2.0_f32..2.0, 3 * 64),
+        ) {
+            let matrix = Matrix::quantise(3, 64, &weights).unwrap();
+            let found = product(Instructions::detect(), 1, &matrix, &values);
+            for (found, row) in found.into_iter().zip(weights.chunks(64)) {
+                let right: f32 = row.iter().zip(&values).map(|(a, b)| a * b).sum();
+                prop_assert!((found - right).abs() < 1.5, "{} for {}", found, right);
             }
         }
     }
-    sums.map(sum_lanes)
-}
 
-/// The products of a block's codes, in lanes. Exact, as integers do not round.
-trait Products: Copy {
-    /// Lane `j` holds the sum of the products at `2j`, `2j+1`, `16+2j` and `17+2j`.
-    fn of(self, weights: &[i8; BLOCK], activations: &[i16; BLOCK]) -> [i32; LANES];
-}
-
-#[derive(Clone, Copy)]
-struct Portable;
-
-impl Products for Portable {
-    #[inline(always)]
-    fn of(self, weights: &[i8; BLOCK], activations: &[i16; BLOCK]) -> [i32; LANES] {
-        let product = |at: usize| i32::from(weights[at]) * i32::from(activations[at]);
-        std::array::from_fn(|lane| {
-            product(2 * lane) + product(2 * lane + 1) + product(16 + 2 * lane) + product(17 + 2 * lane)
-        })
-    }
-}
-
-#[cfg(target_arch = "x86_64")]
-impl Products for pulp::x86::V3 {
-    #[inline(always)]
-    fn of(self, weights: &[i8; BLOCK], activations: &[i16; BLOCK]) -> [i32; LANES] {
-        let [w_low, w_high]: [pulp::i8x16; 2] = pulp::cast(*weights);
-        let [a_low, a_high]: [pulp::i16x16; 2] = pulp::cast(*activations);
-        let low = self.multiply_wrapping_add_adjacent_i16x16(self.convert_i8x16_to_i16x16(w_low), a_low);
-        let high = self.multiply_wrapping_add_adjacent_i16x16(self.convert_i8x16_to_i16x16(w_high), a_high);
-        pulp::cast(self.wrapping_add_i32x8(low, high))
+    #[test]
+    fn threads_change_no_bit() {
+        let numbers =
+            |count: usize| (0..count).map(|at| ((at * 7919) % 1013) as f32 / 97.0 - 5.0).collect::<Vec<_>>();
+        let weights = Matrix::quantise(2003, 256, &numbers(2003 * 256)).unwrap();
+        for rows in [1, 9] {
+            let rows = numbers(rows * 256);
+            let right = product(Instructions::detect(), 1, &weights, &rows);
+            assert!(product(Instructions::detect(), 3, &weights, &rows) == right);
+        }
+        let (mut activations, mut chosen) = (Quantised::default(), Vec::new());
+        activations.fill(256, &numbers(256));
+        let all: Vec<u32> = (0..2003).collect();
+        rows_dot(Instructions::detect(), 3, &activations, &weights, &all, &mut chosen);
+        assert!(chosen == product(Instructions::detect(), 1, &weights, &numbers(256)));
     }
 }

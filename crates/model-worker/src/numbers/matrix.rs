@@ -7,9 +7,11 @@ pub(crate) const BLOCK: usize = 32;
 /// Bytes of a block as files hold it: a scale in 16 bits, then the codes.
 const FILE_BLOCK: usize = 2 + BLOCK;
 
-/// The largest code. The range is kept symmetric.
-const MAX_CODE: f32 = 127.0;
-/// Added and taken away, it rounds a small number to the nearest integer, ties to even, by IEEE arithmetic alone.
+/// The largest code of a weight. The range is kept symmetric.
+const LARGEST_CODE: f32 = 127.0;
+/// The largest code of an activation.
+const LARGEST_WIDE: f32 = 32_767.0;
+/// A number so large that what is added to it is rounded to an integer, which then stands in its low bits.
 const ROUNDER: f32 = 12_582_912.0;
 
 /// A matrix of weights, each row contiguous.
@@ -17,8 +19,8 @@ const ROUNDER: f32 = 12_582_912.0;
 pub(crate) struct Matrix {
     rows: usize,
     columns: usize,
-    // Invariant: `rows * columns` codes, and a scale for each block of them.
-    codes: Vec<i8>,
+    // Invariant: blocks for `rows * columns` codes, and a scale for each.
+    codes: Vec<[i8; BLOCK]>,
     scales: Vec<f32>,
 }
 
@@ -27,13 +29,13 @@ impl Matrix {
     pub(crate) fn quantise(rows: usize, columns: usize, weights: &[f32]) -> Result<Self, MatrixError> {
         let (whole, rest) = weights.as_chunks::<BLOCK>();
         check_shape(rows, columns, whole.len(), rest.len())?;
-        let mut codes = Vec::with_capacity(weights.len());
+        let mut codes = Vec::with_capacity(whole.len());
         let mut scales = Vec::with_capacity(whole.len());
         for block in whole {
-            let scale = scale_of(block);
+            let scale = largest(block) / LARGEST_CODE;
             let inverse = inverse_of(scale);
-            // Within -127 and 127, so nothing is cut off.
-            codes.extend(block.iter().map(|weight| round(weight * inverse) as i8));
+            // Within -127 and 127: the low eight bits are all of it.
+            codes.push(block.map(|weight| round(weight * inverse) as i8));
             scales.push(scale);
         }
         Ok(Self { rows, columns, codes, scales })
@@ -43,7 +45,7 @@ impl Matrix {
     pub(crate) fn from_q8_0(rows: usize, columns: usize, bytes: &[u8]) -> Result<Self, MatrixError> {
         let (whole, rest) = bytes.as_chunks::<FILE_BLOCK>();
         check_shape(rows, columns, whole.len(), rest.len())?;
-        let mut codes = Vec::with_capacity(whole.len() * BLOCK);
+        let mut codes = Vec::with_capacity(whole.len());
         let mut scales = Vec::with_capacity(whole.len());
         for block in whole {
             let [low, high, block_codes @ ..] = block;
@@ -51,7 +53,7 @@ impl Matrix {
             if !scale.is_finite() {
                 return Err(MatrixError::NotANumber);
             }
-            codes.extend(block_codes.iter().map(|code| i8::from_le_bytes([*code])));
+            codes.push(block_codes.map(|code| i8::from_le_bytes([code])));
             scales.push(scale);
         }
         Ok(Self { rows, columns, codes, scales })
@@ -65,19 +67,20 @@ impl Matrix {
         self.columns
     }
 
-    /// Row `row` as codes and scales, empty if there is none.
-    pub(crate) fn row(&self, row: usize) -> (&[i8], &[f32]) {
+    /// Row `row` as blocks and their scales, empty if there is none.
+    #[inline(always)]
+    pub(crate) fn row(&self, row: usize) -> (&[[i8; BLOCK]], &[f32]) {
         let blocks = self.columns / BLOCK;
-        let codes = self.codes.get(row * self.columns..(row + 1) * self.columns);
-        let scales = self.scales.get(row * blocks..(row + 1) * blocks);
+        let start = row.saturating_mul(blocks);
+        let span = start..start.saturating_add(blocks);
+        let (codes, scales) = (self.codes.get(span.clone()), self.scales.get(span));
         (codes.unwrap_or_default(), scales.unwrap_or_default())
     }
 
     /// Writes row `row` as numbers.
     pub(crate) fn write_row(&self, row: usize, into: &mut [f32]) {
         let (codes, scales) = self.row(row);
-        for ((block, scale), into) in codes.chunks_exact(BLOCK).zip(scales).zip(into.chunks_exact_mut(BLOCK))
-        {
+        for ((block, scale), into) in codes.iter().zip(scales).zip(into.chunks_exact_mut(BLOCK)) {
             for (code, into) in block.iter().zip(into) {
                 *into = f32::from(*code) * scale;
             }
@@ -95,57 +98,75 @@ fn check_shape(rows: usize, columns: usize, blocks: usize, rest: usize) -> Resul
     Ok(())
 }
 
-/// Activations on their way into a product: quantised like weights, widened already.
+/// Activations on their way into a product: 16 bits each, with one scale for a row.
+///
+/// A row has outliers, and 16 bits have room for them. The sum of four products with weights is still exact.
 #[derive(Debug, Default)]
 pub(crate) struct Quantised {
     pub(super) columns: usize,
-    pub(super) codes: Vec<i16>,
-    pub(super) scales: Vec<f32>,
+    // Invariant: blocks for whole rows of `columns` codes, and a scale for each row.
+    codes: Vec<[i16; BLOCK]>,
+    scales: Vec<f32>,
 }
 
 impl Quantised {
     /// Quantises rows of `columns` values. `columns` must be a multiple of [`BLOCK`], as every matrix's are.
+    #[inline(always)]
     pub(crate) fn fill(&mut self, columns: usize, values: &[f32]) {
         self.columns = columns;
         self.codes.clear();
         self.scales.clear();
-        for block in values.as_chunks::<BLOCK>().0 {
-            let scale = scale_of(block);
+        for row in values.chunks_exact(columns) {
+            let scale = largest(row) / LARGEST_WIDE;
             let inverse = inverse_of(scale);
-            let mut codes = [0_i16; BLOCK];
-            for (code, value) in codes.iter_mut().zip(block) {
-                *code = round(value * inverse) as i16;
+            for block in row.as_chunks::<BLOCK>().0 {
+                let mut codes = [0_i16; BLOCK];
+                for (code, value) in codes.iter_mut().zip(block) {
+                    *code = round(value * inverse) as i16;
+                }
+                self.codes.push(codes);
             }
-            self.codes.extend_from_slice(&codes);
             self.scales.push(scale);
         }
     }
 
     pub(super) fn rows(&self) -> usize {
-        self.codes.len().checked_div(self.columns).unwrap_or(0)
+        self.scales.len()
+    }
+
+    /// Row `row` as blocks and its scale, empty if there is none.
+    #[inline(always)]
+    pub(super) fn row(&self, row: usize) -> (&[[i16; BLOCK]], f32) {
+        let blocks = self.columns / BLOCK;
+        let codes = self.codes.get(row * blocks..(row + 1) * blocks);
+        (codes.unwrap_or_default(), self.scales.get(row).copied().unwrap_or(0.0))
     }
 }
 
-fn scale_of(block: &[f32; BLOCK]) -> f32 {
+/// The largest size among whole eights of `values`.
+#[inline(always)]
+fn largest(values: &[f32]) -> f32 {
     let mut lanes = [0.0_f32; 8];
-    for values in block.as_chunks::<8>().0 {
+    for values in values.as_chunks::<8>().0 {
         for (lane, value) in lanes.iter_mut().zip(values) {
             let size = value.abs();
             *lane = if size > *lane { size } else { *lane };
         }
     }
-    let largest = lanes.into_iter().fold(0.0_f32, |most, size| if size > most { size } else { most });
-    largest / MAX_CODE
+    lanes.into_iter().fold(0.0_f32, |most, size| if size > most { size } else { most })
 }
 
+#[inline(always)]
 fn inverse_of(scale: f32) -> f32 {
     // A scale so small that its inverse is infinite is as good as zero.
     let inverse = 1.0 / scale;
     if inverse.is_finite() { inverse } else { 0.0 }
 }
 
-fn round(value: f32) -> f32 {
-    (value + ROUNDER) - ROUNDER
+/// The nearest integer, ties to even, in the low bits. Exact below 2^22 in size.
+#[inline(always)]
+fn round(value: f32) -> u32 {
+    (value + ROUNDER).to_bits()
 }
 
 /// A number in 16 bits, as IEEE 754 has them.
@@ -225,6 +246,6 @@ mod tests {
     #[test]
     fn a_block_of_next_to_nothing_is_nothing() {
         let matrix = Matrix::quantise(1, 32, &[1e-44; 32]).unwrap();
-        assert!(matrix.row(0).0.iter().all(|code| *code == 0));
+        assert_eq!(matrix.row(0).0, [[0; BLOCK]]);
     }
 }
