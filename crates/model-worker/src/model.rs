@@ -86,6 +86,12 @@ impl<R: Runtime> Model<R> {
         self.template.tokens(&self.tokenizer, messages).map_err(|error| rejected(error.to_string()))
     }
 
+    /// Forgets earlier prompts.
+    #[cfg(test)]
+    pub(crate) fn forget(&mut self) {
+        self.cache = PrefixCache::new();
+    }
+
     /// Answers a request.
     pub(crate) fn answer(
         &mut self,
@@ -163,3 +169,6 @@ fn grammar_kind(error: &GrammarError) -> AdapterErrorKind {
         | _ => AdapterErrorKind::Internal,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,8 +2,13 @@
 
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
+use kora_ir::{Message, Role};
+use models::protocol::GenerateRequest;
+use serde_json::Value;
+
+use crate::generation::{GenerationError, Halt, Listener, Summary};
 use crate::llama::Llama;
-use crate::model::Model;
+use crate::model::{Model, Refusal};
 
 /// The default model. A test holds it for as long as it asks.
 pub(crate) fn model() -> MutexGuard<'static, Model<Llama>> {
@@ -11,4 +16,68 @@ pub(crate) fn model() -> MutexGuard<'static, Model<Llama>> {
     let load =
         || Mutex::new(Model::load(&model_store::testing::default_model(), None, None, 1).expect("it loads"));
     MODEL.get_or_init(load).lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// What came of a request.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Reply {
+    pub(crate) text: String,
+    /// Tokens as they were told, piece by piece.
+    pub(crate) told: u64,
+    pub(crate) summary: Summary,
+}
+
+/// Takes a reply, and halts when it was asked as often as said.
+#[derive(Default)]
+struct Collecting {
+    text: String,
+    told: u64,
+    asked: u64,
+    halt_at: Option<(u64, Halt)>,
+}
+
+impl Listener for Collecting {
+    fn piece(&mut self, text: String, tokens: u64) -> Result<(), GenerationError> {
+        self.text += &text;
+        self.told += tokens;
+        Ok(())
+    }
+
+    fn halt(&mut self) -> Option<Halt> {
+        self.asked += 1;
+        self.halt_at.filter(|(at, _)| self.asked >= *at).map(|(_, halt)| halt)
+    }
+}
+
+/// A request with one message and nothing drawn.
+pub(crate) fn request(content: &str, schema: Value, max_tokens: u64) -> GenerateRequest {
+    GenerateRequest {
+        id: 1,
+        messages: vec![Message { role: Role::User, content: content.to_owned() }],
+        schema,
+        max_tokens,
+        deadline_ms: 600_000,
+        seed: None,
+        temperature: None,
+        top_p: None,
+    }
+}
+
+/// Asks the model, and halts when the listener was asked as often as said.
+pub(crate) fn ask_until(
+    model: &mut Model<Llama>,
+    request: &GenerateRequest,
+    halt_at: Option<(u64, Halt)>,
+) -> Result<Reply, Refusal> {
+    let mut listener = Collecting { halt_at, ..Collecting::default() };
+    let prepared = model.prepare(request)?;
+    let summary = model.answer(&prepared, &mut listener)?;
+    assert_eq!(listener.told, summary.tokens_out, "every token is told");
+    let Collecting { text, told, .. } = listener;
+    Ok(Reply { text, told, summary })
+}
+
+/// Asks the model.
+pub(crate) fn ask(model: &mut Model<Llama>, request: &GenerateRequest) -> Result<Reply, Refusal> {
+    ask_until(model, request, None)
 }

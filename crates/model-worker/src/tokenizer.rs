@@ -229,3 +229,55 @@ fn pre_tokenizer(name: &str) -> Result<PreTokenizerWrapper, WeightsError> {
         ))),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::weights::Weights;
+
+    fn tokenizer() -> Tokenizer {
+        let weights = Weights::open(&model_store::testing::default_model(), None).unwrap();
+        Tokenizer::read(weights.metadata()).unwrap()
+    }
+
+    /// Recorded from llama.cpp with the same file.
+    #[test]
+    fn text_becomes_the_tokens_that_the_model_learned() {
+        let tokenizer = tokenizer();
+        for (text, tokens) in [
+            ("", &[][..]),
+            ("Hello", &[19556]),
+            (
+                "Hello world, 12345 apples cost $3.50!",
+                &[19556, 905, 28, 216, 33, 34, 35, 36, 37, 13855, 1708, 1885, 35, 30, 37, 32, 17],
+            ),
+            ("  two  spaces\n\n\tand tabs ", &[216, 827, 216, 5600, 1116, 197, 397, 29416, 216]),
+            (
+                "Grüße aus Köln: 日本語 😀",
+                &[
+                    27302, 7170, 34878, 85, 253, 376, 659, 7466, 34115, 42, 17097, 241, 115, 40993, 179, 120,
+                    248, 40303, 218,
+                ],
+            ),
+            ("don't you'll WE'VE", &[12420, 982, 346, 3060, 26587, 23, 18525]),
+            (
+                r#"{"city":"Paris","n":-1.5e+10}"#,
+                &[39428, 20721, 25535, 38634, 14460, 94, 1799, 29, 33, 30, 37, 85, 27, 33, 32, 109],
+            ),
+            (
+                "<|im_start|>system\nhi<|im_end|>",
+                &[44, 108, 306, 79, 3738, 108, 46, 9690, 198, 6004, 44, 108, 306, 79, 486, 108, 46],
+            ),
+        ] {
+            assert_eq!(tokenizer.plain_text(text), tokens, "{text:?}");
+        }
+        assert_eq!(tokenizer.template_text("<|im_start|>system\nhi<|im_end|>"), [1, 9690, 198, 6004, 2]);
+    }
+
+    #[test]
+    fn a_way_of_cutting_text_that_is_not_known_is_refused() {
+        for name in ["llama-bpe", "qwen2", "(none)"] {
+            assert!(matches!(pre_tokenizer(name), Err(WeightsError::Unsupported(_))));
+        }
+    }
+}

@@ -114,3 +114,112 @@ fn place(
     }
     Ok(TensorPlace { kind, shape, start, bytes })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Cursor;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn text(into: &mut Vec<u8>, text: &str) {
+        into.extend((text.len() as u64).to_le_bytes());
+        into.extend(text.as_bytes());
+    }
+
+    /// A small file, whole and right.
+    fn small() -> Vec<u8> {
+        let mut file = b"GGUF".to_vec();
+        file.extend(3_u32.to_le_bytes());
+        file.extend(1_u64.to_le_bytes());
+        file.extend(3_u64.to_le_bytes());
+        text(&mut file, "general.architecture");
+        file.extend(8_u32.to_le_bytes());
+        text(&mut file, "llama");
+        text(&mut file, "llama.block_count");
+        file.extend(4_u32.to_le_bytes());
+        file.extend(30_u32.to_le_bytes());
+        text(&mut file, "tokenizer.ggml.tokens");
+        file.extend(9_u32.to_le_bytes());
+        file.extend(8_u32.to_le_bytes());
+        file.extend(2_u64.to_le_bytes());
+        text(&mut file, "a");
+        text(&mut file, "b");
+        text(&mut file, "norm.weight");
+        file.extend(1_u32.to_le_bytes());
+        file.extend(32_u64.to_le_bytes());
+        file.extend(0_u32.to_le_bytes());
+        file.extend(0_u64.to_le_bytes());
+        file.resize(file.len().next_multiple_of(32) + 128, 0);
+        file
+    }
+
+    fn read_all(file: &[u8]) -> Result<Header, WeightsError> {
+        read(Cursor::new(file), file.len() as u64)
+    }
+
+    #[test]
+    fn a_whole_file_is_read() {
+        let header = read_all(&small()).unwrap();
+        assert_eq!(header.metadata.count("llama.block_count").unwrap(), Some(30));
+        assert_eq!(header.metadata.texts("tokenizer.ggml.tokens").unwrap(), ["a", "b"]);
+        assert_eq!(header.tensors["norm.weight"].bytes, 128);
+        assert!(header.metadata.count("general.architecture").is_err());
+    }
+
+    #[test]
+    fn a_file_that_ends_anywhere_is_refused() {
+        let file = small();
+        for length in 0..file.len() {
+            assert!(read_all(&file[..length]).is_err(), "{length} of {} bytes", file.len());
+            // The same, if the file got shorter after it was measured.
+            if length + 128 < file.len() - 31 {
+                assert!(read(Cursor::new(&file[..length]), file.len() as u64).is_err());
+            }
+        }
+    }
+
+    #[test]
+    fn a_count_beyond_every_bound_is_refused_before_room_is_made() {
+        let file = small();
+        for at in [8, 16, 24, 56] {
+            let mut file = file.clone();
+            file[at..at + 8].copy_from_slice(&u64::MAX.to_le_bytes());
+            assert!(matches!(read_all(&file), Err(WeightsError::Invalid(_) | WeightsError::Unsupported(_))));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_byte_makes_it_panic(at in 0_usize..300, bits in 1_u8..) {
+            let mut file = small();
+            let at = at % file.len();
+            file[at] ^= bits;
+            let _ = read_all(&file);
+        }
+
+        #[test]
+        fn garbage_is_refused(garbage in proptest::collection::vec(any::<u8>(), 0..600)) {
+            prop_assert!(read_all(&garbage).is_err());
+            let behind = [b"GGUF\x03\0\0\0", garbage.as_slice()].concat();
+            let _ = read_all(&behind);
+        }
+    }
+
+    #[test]
+    fn the_real_file_cut_or_changed_anywhere_never_panics() {
+        let path = model_store::testing::default_model();
+        let mut file = Vec::new();
+        std::fs::File::open(path).unwrap().take(4 << 20).read_to_end(&mut file).unwrap();
+        // The header says where tensors lie, and most lie beyond these bytes.
+        assert!(matches!(read_all(&file), Err(WeightsError::Invalid(_))));
+        for step in 0..24 {
+            let at = step * file.len() / 24;
+            assert!(read_all(&file[..at]).is_err());
+            let before = std::mem::replace(&mut file[at], 0xff);
+            let _ = read(Cursor::new(&file), 98_362_432);
+            file[at] = before;
+        }
+    }
+}
