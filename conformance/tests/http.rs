@@ -5,11 +5,9 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use backend_api::BackendMode;
+use backend_api::{BackendMode, RefusalDocument};
 use backend_local::{LocalBackend, LocalConfig};
-use backend_server::{
-    Answer, BackendService, ExecuteRequest, HttpConfig, HttpService, Identity, RefusalDocument, serve_http,
-};
+use backend_server::{Answer, BackendService, ExecuteRequest, HttpConfig, HttpService, Identity, serve_http};
 use conformance::model::{Act, BookRun, CallEnd, ModelBook, ModelEndpoint, ModelServer, Step, marker};
 use conformance::{AddressError, Clock, Http, HttpLimits, Mishap, Plug, Subject, Transport};
 use models::{ModelRouter, OpenAiAdapter};

@@ -1,6 +1,6 @@
 //! What is refused before anything runs: the context and the graph (C10.3).
 
-use backend_server::RefusalDocument;
+use backend_api::RefusalDocument;
 use kora_ir::{CheckedGraph, InvalidGraph, Limits};
 use serde_json::{Value, json};
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use backend_server::RefusalDocument;
+use backend_api::RefusalDocument;
 use kora_ir::{CheckedGraph, Task, TaskType, Work};
 use operations::{OperationRegistry, PreparedOperation};
 use serde_json::{Value, json};

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use backend_server::{Answer, ExecuteRequest, RefusalDocument, Service};
+use backend_api::RefusalDocument;
+use backend_server::{Answer, ExecuteRequest, Service};
 use kora_ir::CheckedGraph;
 use serde_json::{Value, json};
 use tokio::time::Instant;

@@ -1,6 +1,6 @@
 //! Requests that some mutants, and one odd backend, refuse before they have read the graph.
 
-use backend_server::RefusalDocument;
+use backend_api::RefusalDocument;
 use serde_json::Value;
 
 use super::memory::Remembered;

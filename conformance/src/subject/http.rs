@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use backend_server::{Answer, ExecuteRequest, RefusalDocument};
+use backend_api::RefusalDocument;
+use backend_server::{Answer, ExecuteRequest};
 use hyper::{Method, StatusCode};
 use serde::Serialize;
 use serde_json::value::RawValue;

@@ -6,6 +6,7 @@ mod backend;
 mod context;
 mod result;
 
+mod document;
 mod refusal;
 
 mod capability;
@@ -17,6 +18,7 @@ mod streaming;
 pub use crate::backend::ExecutionBackend;
 pub use crate::capability::{BackendCapabilities, Extension, ModelCapability};
 pub use crate::context::{BackendMode, ExecutionContext, InvalidName, RunId, TraceId, UserId};
+pub use crate::document::{Fault, RefusalDocument};
 pub use crate::health::{BackendStatus, CapacitySummary, HealthStatus, ModelHealth};
 pub use crate::refusal::{Refusal, UnmetCapability};
 pub use crate::result::{ExecutionMetadata, ExecutionResult, ExecutionStatus};

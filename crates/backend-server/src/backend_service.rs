@@ -3,13 +3,15 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use backend_api::{ExecutionBackend, ExecutionContext, ExecutionResult, Refusal, StreamingExecution};
+use backend_api::{
+    ExecutionBackend, ExecutionContext, ExecutionResult, Refusal, RefusalDocument, StreamingExecution,
+};
 use kora_ir::{CheckedGraph, InvalidGraph, Limits};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
 use crate::streaming::Telling;
-use crate::{Answer, EventSink, ExecuteRequest, RefusalDocument, Service, StreamingService, context};
+use crate::{Answer, EventSink, ExecuteRequest, Service, StreamingService, context};
 
 /// Bytes of a graph that are checked on the spot; a longer one is checked off the threads that carry messages.
 const CHECKED_ON_THE_SPOT: usize = 64 << 10;

@@ -3,12 +3,10 @@
 use std::str::FromStr;
 
 use backend_api::{
-    BackendMode, ExecutionContext, InterfaceVersion, InvalidName, Refusal, RunId, TraceId, UserId,
+    BackendMode, ExecutionContext, Fault, InterfaceVersion, InvalidName, Refusal, RefusalDocument, RunId,
+    TraceId, UserId,
 };
 use serde_json::{Map, Value};
-
-use crate::RefusalDocument;
-use crate::refusal::Fault;
 
 /// What the document is called in refusals.
 const DOCUMENT: &str = "execution_context";

@@ -6,7 +6,6 @@ mod service;
 mod streaming;
 
 mod context;
-mod refusal;
 
 mod backend_service;
 
@@ -18,7 +17,6 @@ mod stdio;
 pub use crate::backend_service::BackendService;
 pub use crate::http::{HttpConfig, HttpLimits, HttpService, serve_http};
 pub use crate::identity::Identity;
-pub use crate::refusal::RefusalDocument;
 pub use crate::service::{Answer, ExecuteRequest, Service};
 pub use crate::stdio::{HelloModel, HelloModels, Served, StdioError, StdioLimits, serve_stdio};
 pub use crate::streaming::{EventSink, StreamingService};

@@ -3,10 +3,9 @@
 use std::fmt::Debug;
 
 use async_trait::async_trait;
+use backend_api::RefusalDocument;
 use serde_json::Value;
 use serde_json::value::RawValue;
-
-use crate::RefusalDocument;
 
 /// A backend as documents (C3.1, C3.5, C3.6).
 ///

@@ -8,6 +8,7 @@ mod outstanding;
 use std::io::{self, ErrorKind};
 use std::sync::Arc;
 
+use backend_api::RefusalDocument;
 use serde_json::{Value, json};
 use thiserror::Error;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
@@ -16,7 +17,7 @@ pub use self::hello::{HelloModel, HelloModels};
 use self::lines::{Line, Lines};
 use self::message::{Body, Request, Verb};
 use self::outstanding::Outstanding;
-use crate::{Identity, RefusalDocument, Service};
+use crate::{Identity, Service};
 
 /// What answers once a caller has said hello.
 #[derive(Clone, Debug)]

@@ -1,6 +1,6 @@
 //! A line that a backend answers with.
 
-use backend_server::RefusalDocument;
+use backend_api::RefusalDocument;
 use serde::Deserialize;
 use serde_json::Value;
 

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll, ready};
 
+use backend_api::RefusalDocument;
 use http_body_util::BodyExt;
 use hyper::body::{Body, Bytes, Frame};
 use hyper::header::{CONTENT_TYPE, HeaderValue};
@@ -17,7 +18,7 @@ use tokio::sync::mpsc;
 use super::problem::Problem;
 use super::reply::{self, ReplyBody};
 use super::under_way::UnderWay;
-use crate::{EventSink, RefusalDocument};
+use crate::EventSink;
 
 /// Events that wait for a caller who reads slowly. It is told how many others it missed.
 const WAITING: usize = 1024;

@@ -1,13 +1,12 @@
 //! `POST /execute`: the request as it is read, the result as it is written.
 
-use backend_api::{BackendMode, InterfaceVersion};
+use backend_api::{BackendMode, Fault, InterfaceVersion, RefusalDocument};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 use ulid::Ulid;
 
-use crate::refusal::Fault;
-use crate::{ExecuteRequest, RefusalDocument};
+use crate::ExecuteRequest;
 
 /// The version of the API. Another MAJOR is refused, a newer MINOR is served (C10.3).
 const API_VERSION: &str = "1.0";

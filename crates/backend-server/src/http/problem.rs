@@ -1,11 +1,11 @@
 //! Why a request got no result: a status, and an error of KORA's public API.
 
+use backend_api::RefusalDocument;
 use hyper::header::{ALLOW, CONNECTION, HeaderValue, RETRY_AFTER};
 use hyper::{Response, StatusCode};
 use serde_json::Value;
 
 use super::reply::{self, ReplyBody};
-use crate::RefusalDocument;
 
 /// An error on its way to a caller.
 #[derive(Debug)]

@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use backend_api::RefusalDocument;
 use hyper::body::{Bytes, Incoming};
 use hyper::header::CONTENT_TYPE;
 use hyper::http::request::Parts;
@@ -19,7 +20,7 @@ use super::recent::{self, Recent};
 use super::reply::{self, ReplyBody};
 use super::under_way::UnderWay;
 use super::{HttpConfig, HttpService, execute, host};
-use crate::{Answer, RefusalDocument};
+use crate::Answer;
 
 /// What all connections share.
 #[derive(Debug)]

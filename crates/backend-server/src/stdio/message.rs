@@ -1,12 +1,12 @@
 //! Requests as they are read, answers as they are written.
 
+use backend_api::{Fault, RefusalDocument};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::hello::{self, HelloModels};
-use crate::refusal::Fault;
-use crate::{ExecuteRequest, RefusalDocument};
+use crate::ExecuteRequest;
 
 /// The highest id, so that every JSON reader reads it exactly.
 const MAX_ID: u64 = (1 << 53) - 1;

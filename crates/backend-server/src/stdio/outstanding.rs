@@ -3,12 +3,13 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
+use backend_api::RefusalDocument;
 use tokio::sync::Semaphore;
 use tokio::task::{self, AbortHandle, JoinSet};
 
 use super::message::{self, Body};
 use super::{StdioLimits, busy};
-use crate::{Answer, ExecuteRequest, RefusalDocument, Service};
+use crate::{Answer, ExecuteRequest, Service};
 
 /// What has been asked and not yet answered.
 #[derive(Debug)]

@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use async_trait::async_trait;
-use backend_api::BackendMode;
+use backend_api::{BackendMode, RefusalDocument};
 use backend_local::{LocalBackend, LocalConfig};
-use backend_server::{Answer, BackendService, ExecuteRequest, Identity, RefusalDocument, Served, Service};
+use backend_server::{Answer, BackendService, ExecuteRequest, Identity, Served, Service};
 use models::{ModelRouter, Script, ScriptedAdapter};
 use serde_json::{Value, json};
 use tokio::sync::Notify;

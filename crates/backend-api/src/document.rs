@@ -2,10 +2,11 @@
 
 use std::fmt;
 
-use backend_api::Refusal;
 use kora_ir::{InvalidGraph, Violation};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+
+use crate::Refusal;
 
 /// An error of KORA's public API: `{"error_type", "message", "details"?}`.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
@@ -28,7 +29,7 @@ impl RefusalDocument {
     }
 
     /// A document that does not say what it must. Pointers are into that document.
-    pub(crate) fn faults(document: &str, faults: &[Fault]) -> Self {
+    pub fn faults(document: &str, faults: &[Fault]) -> Self {
         let said: Vec<String> = faults.iter().map(ToString::to_string).collect();
         Self {
             error_type: String::from("VALIDATION_ERROR"),
@@ -38,7 +39,7 @@ impl RefusalDocument {
     }
 
     /// A bug of ours, or of the backend.
-    pub(crate) fn internal(message: impl Into<String>) -> Self {
+    pub fn internal(message: impl Into<String>) -> Self {
         Self::new("INTERNAL_ERROR", message)
     }
 }
@@ -65,21 +66,22 @@ impl From<&Refusal> for RefusalDocument {
 }
 
 /// One thing wrong with a document other than a graph.
-#[derive(Clone, Debug, Serialize)]
-pub(crate) struct Fault {
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+#[expect(clippy::exhaustive_structs, reason = "which rule, where, what and how to mend it")]
+pub struct Fault {
     /// Which rule, stable across versions.
-    pub(crate) code: &'static str,
+    pub code: &'static str,
     /// JSON pointer into the document.
-    pub(crate) pointer: String,
+    pub pointer: String,
     /// What is wrong.
-    pub(crate) message: String,
+    pub message: String,
     /// How to mend it.
-    pub(crate) help: String,
+    pub help: String,
 }
 
 impl Fault {
     /// A value of another JSON type than it must be.
-    pub(crate) fn wrong_type(pointer: String, expected: &str, found: &Value, help: &str) -> Self {
+    pub fn wrong_type(pointer: String, expected: &str, found: &Value, help: &str) -> Self {
         let found = match found {
             Value::Null => "null",
             Value::Bool(_) => "a boolean",
