@@ -25,7 +25,24 @@ struct Generated {
 const GENERATED: &[Generated] = &[
     Generated { path: "docs/coverage.md", make: coverage::page },
     Generated { path: "docs/operations.md", make: |_| Ok(operations::reference_page()) },
+    Generated { path: "crates/krako-contract/openapi.json", make: |_| Ok(krako_contract::openapi()) },
+    Generated { path: "crates/krako-contract/schemas/submission.json", make: |_| schema("submission") },
+    Generated { path: "crates/krako-contract/schemas/session.json", make: |_| schema("session") },
+    Generated {
+        path: "crates/krako-contract/schemas/execution-session.json",
+        make: |_| schema("execution-session"),
+    },
+    Generated { path: "crates/krako-contract/schemas/event.json", make: |_| schema("event") },
+    Generated { path: "crates/krako-contract/schemas/error.json", make: |_| schema("error") },
+    Generated { path: "crates/krako-contract/schemas/usage.json", make: |_| schema("usage") },
+    Generated { path: "crates/krako-contract/schemas/health.json", make: |_| schema("health") },
+    Generated { path: "crates/krako-contract/schemas/capabilities.json", make: |_| schema("capabilities") },
 ];
+
+/// A document of Krako's wire.
+fn schema(name: &str) -> anyhow::Result<String> {
+    krako_contract::schema(name).ok_or_else(|| anyhow::anyhow!("krako-contract has no schema `{name}`"))
+}
 
 /// Writes every generated file, or checks that each is up to date.
 ///
@@ -66,4 +83,17 @@ fn bless(check: bool) -> anyhow::Result<()> {
         }
     }
     report("bless", stale)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_schema_of_the_wire_is_a_file() {
+        for name in krako_contract::SCHEMAS {
+            let path = format!("crates/krako-contract/schemas/{name}.json");
+            assert!(GENERATED.iter().any(|file| file.path == path), "{path}");
+        }
+    }
 }
