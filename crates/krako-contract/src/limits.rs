@@ -18,9 +18,9 @@ impl Default for WireLimits {
     fn default() -> Self {
         Self {
             max_envelope_bytes: 64 << 10,
-            // An output of the greatest length that a graph may have by default, each byte of it escaped, would be
-            // longer; what is written here is canonical and hardly escapes anything.
-            max_event_bytes: (16 << 20) + (64 << 10),
+            // A graph's outputs are counted by what they hold, 16 MiB by default; as text, an escape takes six bytes for
+            // one, and a number six times what it counts for.
+            max_event_bytes: (7 * 16) << 20,
             max_report_bytes: 1 << 30,
             max_document_bytes: 4 << 20,
         }
