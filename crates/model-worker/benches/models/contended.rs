@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use crate::busy::Busy;
 use crate::contestant::Contestant;
-use crate::figures::{median, milliseconds, ratios, spread};
+use crate::figures::{load, median, milliseconds, ratios, spread};
 use crate::question::{HeldTo, Question};
 
 /// As many as the smallest machine that this is for has processors.
 const BUSY: usize = 2;
-/// A job that takes others' time into account ends within this many times its quiet time.
+/// A job whose threads do not wait for each other by spinning ends within this many times its quiet time, by far.
 const BEARABLE: f64 = 10.0;
 /// Deadlines that are set.
 const DEADLINES: u64 = 32;
@@ -28,7 +28,9 @@ pub(crate) fn compare(contestants: &mut [Contestant], repeats: usize) -> anyhow:
     }
     let (mut quiet, mut contended) =
         (vec![Vec::new(); contestants.len()], vec![Vec::new(); contestants.len()]);
-    for _ in 0..repeats {
+    for repeat in 1..=repeats {
+        // Minutes pass on a slow machine, and whoever waits should see that they do.
+        eprintln!("repeat {repeat} of {repeats}, load {}", load());
         for (at, contestant) in contestants.iter_mut().enumerate() {
             quiet[at].push(job(contestant)?);
             let _busy = Busy::start(BUSY)?;

@@ -5,7 +5,7 @@ use std::time::Instant;
 use schema_grammar::Grammar;
 
 use crate::contestant::{Answer, Contestant};
-use crate::figures::{milliseconds, per_second, ratios, spread};
+use crate::figures::{load, milliseconds, per_second, ratios, spread};
 use crate::question::{self, HeldTo, Question};
 
 /// Grammars compiled to know how long one takes.
@@ -53,6 +53,8 @@ pub(crate) fn compare(contestants: &mut [Contestant], repeats: usize) -> anyhow:
     // By contestant, by measure, one answer for each repeat.
     let mut answers = vec![vec![Vec::new(); measures.len()]; contestants.len()];
     for repeat in 0..repeats {
+        // Minutes pass on a slow machine, and whoever waits should see that they do.
+        eprintln!("repeat {} of {repeats}, load {}", repeat + 1, load());
         for (at, measure) in measures.iter().enumerate() {
             for turn in 0..contestants.len() {
                 // Nobody is always first.
@@ -78,7 +80,7 @@ pub(crate) fn compare(contestants: &mut [Contestant], repeats: usize) -> anyhow:
         for (who, contestant) in contestants.iter().enumerate() {
             let other = peer_of(contestants, who);
             println!(
-                "  {:<10} {} thread(s)  {:<28} of llama.cpp's {:<20} per second of processor {:<24} {}",
+                "  {:<10} {} thread(s)  {:<28} of llama.cpp's {:<20} per second of processor, its prompt included {:<24} {}",
                 contestant.name,
                 contestant.threads,
                 spread(&figures[who], 1),
