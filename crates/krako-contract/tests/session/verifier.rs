@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use engine::{AttemptOutcome, AttemptReport, Fact, Run, RunOutcome, Usage};
 use kora_ir::{CheckedGraph, Limits, SchemaMismatch, TaskIndex};
 use krako_contract::{
-    AttemptEnd, Cap, Ending, Event, Happening, ScheduleReason, SessionEvent, Stopping, UnitEvent, Validation,
+    AttemptEnd, Cap, Completed, Completion, Ending, Event, Happening, ScheduleReason, SessionEvent, Stopping,
+    UnitEvent, Validation,
 };
 
 const GRAPH: &str = include_str!("../../examples/graph.json");
@@ -125,7 +126,18 @@ fn facts(
                     AttemptOutcome::TokensExhausted
                 }
                 (Ending::Output | Ending::SchemaMismatch, Some(_)) => AttemptOutcome::TimedOut,
-                (Ending::Output | Ending::SchemaMismatch, None) => AttemptOutcome::Cancelled,
+                // Of a unit that does not count any more nobody asks what it answered; of any other its schema says.
+                (Ending::Output | Ending::SchemaMismatch, None) => {
+                    let skipped = matches!(
+                        event,
+                        UnitEvent::Stopped(_)
+                            | UnitEvent::Completed(Completed { status: Completion::Skipped, .. })
+                    );
+                    if !skipped {
+                        return Err(String::from("a reply came, and what its schema says of it did not"));
+                    }
+                    AttemptOutcome::Cancelled
+                }
             };
             vec![report(task, attempt, &end, outcome)]
         }
