@@ -93,12 +93,15 @@ impl<B: StreamingExecution + ?Sized> StreamingService for BackendService<B> {
 #[cfg(test)]
 mod tests {
     use backend_local::{LocalBackend, LocalConfig};
+    use models::ModelRouter;
     use serde_json::json;
 
     use super::*;
 
     fn service() -> BackendService<LocalBackend> {
-        BackendService::new(Arc::new(LocalBackend::new(LocalConfig::default())))
+        // Whether a model of our own is there is a question to the machine.
+        let config = LocalConfig { models: ModelRouter::default(), ..LocalConfig::default() };
+        BackendService::new(Arc::new(LocalBackend::new(config)))
     }
 
     async fn answer(graph: &str, context: Value) -> Answer {

@@ -110,9 +110,10 @@ pub(crate) fn identity() -> Identity {
     }
 }
 
-/// This machine.
+/// This machine, without any model.
 pub(crate) fn local() -> Arc<BackendService<LocalBackend>> {
-    Arc::new(BackendService::new(Arc::new(LocalBackend::new(LocalConfig::default()))))
+    let config = LocalConfig { models: ModelRouter::default(), ..LocalConfig::default() };
+    Arc::new(BackendService::new(Arc::new(LocalBackend::new(config))))
 }
 
 /// This machine, with a model that a script stands in for.
