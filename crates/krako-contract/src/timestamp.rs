@@ -32,6 +32,17 @@ impl Timestamp {
         if moment.offset().is_utc() { Ok(Self { text: text.into(), moment }) } else { Err(InvalidTimestamp) }
     }
 
+    /// The moment that a clock showed, in microseconds since the start of 1970. What is beyond the years 0 to 9999, which
+    /// cannot be written, is the start of 1970.
+    pub fn from_unix_us(unix_us: i64) -> Self {
+        let moment = OffsetDateTime::from_unix_timestamp_nanos(i128::from(unix_us) * 1000);
+        let moment = moment.unwrap_or(OffsetDateTime::UNIX_EPOCH);
+        let written = moment.format(&Rfc3339).ok().map(|text| (text, moment));
+        let (text, moment) =
+            written.unwrap_or_else(|| ("1970-01-01T00:00:00Z".to_owned(), OffsetDateTime::UNIX_EPOCH));
+        Self { text: text.into(), moment }
+    }
+
     /// The text.
     pub fn as_str(&self) -> &str {
         &self.text
@@ -118,6 +129,14 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn what_a_clock_shows_is_read_back(unix_us in 0..4_000_000_000_000_000_i64, any in any::<i64>()) {
+            let moment = Timestamp::from_unix_us(unix_us);
+            prop_assert_eq!(moment.unix_us(), unix_us);
+            prop_assert_eq!(Timestamp::new(moment.as_str()), Ok(moment));
+            let _ = Timestamp::from_unix_us(any);
+        }
+
         #[test]
         fn no_text_makes_it_panic(text in "[0-9TZ:.+-]{0,44}") {
             drop(Timestamp::new(&text));

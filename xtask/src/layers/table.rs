@@ -58,6 +58,16 @@ pub(super) const LAYERS: &[Layer] = &[
         may_use: &["kora-ir", "telemetry", "backend-api"],
         because: "the wire is shared by both ends and belongs to neither (C5.1)",
     },
+    Layer {
+        name: "krako-session",
+        may_use: &["kora-ir", "telemetry", "backend-api", "engine", "krako-contract"],
+        because: "what a session's events mean is decided without a network or a clock (C5.4)",
+    },
+    Layer {
+        name: "krako-transport",
+        may_use: &["backend-api", "kora-ir", "krako-contract"],
+        because: "it carries documents and knows no run (C5.2)",
+    },
     // Neither the wire to other machines nor the fleet: LocalBackend schedules on this machine only (C4.6).
     Layer {
         name: "backend-local",
@@ -66,7 +76,15 @@ pub(super) const LAYERS: &[Layer] = &[
     },
     Layer {
         name: "backend-krako",
-        may_use: &["kora-ir", "telemetry", "backend-api", "engine", "krako-contract"],
+        may_use: &[
+            "kora-ir",
+            "telemetry",
+            "backend-api",
+            "engine",
+            "krako-contract",
+            "krako-session",
+            "krako-transport",
+        ],
         because: "KrakoBackend submits and verifies, and runs no task itself (C5.5)",
     },
     Layer {
@@ -79,6 +97,8 @@ pub(super) const LAYERS: &[Layer] = &[
             "operations",
             "models",
             "krako-contract",
+            "krako-session",
+            "krako-transport",
             "backend-local",
             "backend-krako",
         ],
@@ -99,6 +119,8 @@ pub(super) const LAYERS: &[Layer] = &[
             "operations",
             "models",
             "krako-contract",
+            "krako-session",
+            "krako-transport",
             "backend-local",
             "backend-krako",
             "krako-fabric",
@@ -116,6 +138,8 @@ pub(super) const LAYERS: &[Layer] = &[
             "operations",
             "models",
             "krako-contract",
+            "krako-session",
+            "krako-transport",
             "backend-local",
             "backend-krako",
             "krako-fabric",
@@ -141,7 +165,7 @@ pub(super) struct Unreachable {
     pub(super) because: &'static str,
 }
 
-const PURE: &[&str] = &["kora-ir", "telemetry", "backend-api", "engine", "operations", "krako-contract"];
+const PURE: &[&str] = &["kora-ir", "telemetry", "backend-api", "engine", "operations", "krako-contract", "krako-session"];
 
 /// Responsibilities that a crate must not have, as crates that it must not reach.
 pub(super) const UNREACHABLE: &[Unreachable] = &[
@@ -184,6 +208,8 @@ pub(super) const UNREACHABLE: &[Unreachable] = &[
         crates: &["backend-local"],
         names: &[
             "krako-contract",
+            "krako-session",
+            "krako-transport",
             "backend-krako",
             "krako-fabric",
             "restate-sdk",
@@ -206,7 +232,7 @@ pub(super) const UNREACHABLE: &[Unreachable] = &[
         because: "KrakoBackend runs no task itself (C5.5)",
     },
     Unreachable {
-        crates: &["backend-krako", "krako-fabric", "models"],
+        crates: &["krako-transport", "backend-krako", "krako-fabric", "models"],
         names: &["native-tls", "openssl"],
         because: "one TLS, in Rust, with one policy (C11.4)",
     },
