@@ -26,7 +26,6 @@ mod router;
 mod embedded;
 mod openai;
 mod scripted;
-mod secret;
 
 mod config;
 
@@ -49,7 +48,7 @@ pub use crate::router::{ModelRouter, Route, RouteError, RouterError, Turn};
 pub use crate::scripted::{
     Act, CallEnd, ReportedUsage, Script, ScriptedAdapter, ScriptedCall, ScriptedError, Step,
 };
-pub use crate::secret::{ApiKeySource, SecretError};
 pub use crate::sink::{CutOff, TokenMeter, TokenSink};
 pub use crate::usage::{TokenCount, Usage};
+pub use credentials::{KeySource, SecretError};
 pub use schema_grammar::{NoteKind, SchemaNote};

@@ -15,11 +15,11 @@ use std::fmt;
 use std::time::SystemTime;
 
 use async_trait::async_trait;
+use credentials::Secret;
 use hyper::{Method, StatusCode, header};
 use kora_ir::{OutputSchema, Privacy};
 use schema_grammar::SchemaNote;
 
-use crate::secret::Secret;
 use crate::{
     AdapterDescriptor, AdapterError, AdapterErrorKind, AdapterHealth, Locality, ModelAdapter, ModelId,
     ModelRequest, RawReply, ServedModel, TokenSink,
@@ -82,7 +82,7 @@ impl OpenAiAdapter {
         if config.api_key.is_some() && !endpoint.encrypted && !endpoint.is_loopback() {
             return Err(OpenAiConfigError::KeyInTheClear { adapter: adapter() });
         }
-        let key = config.api_key.as_ref().map(Secret::read).transpose();
+        let key = config.api_key.as_ref().map(|source| Secret::read(source, "API key")).transpose();
         let key = key.map_err(|source| OpenAiConfigError::ApiKey { adapter: adapter(), source })?;
         let tls = endpoint.encrypted.then(|| connection::tls(config.ca_file.as_deref())).transpose();
         let tls = tls.map_err(|fault| OpenAiConfigError::Authorities { adapter: adapter(), fault })?;

@@ -39,13 +39,18 @@ pub(super) const LAYERS: &[Layer] = &[
         because: "what a schema allows next is a question to the schema alone (C11.1)",
     },
     Layer {
+        name: "credentials",
+        may_use: &[],
+        because: "a secret knows nobody who sends it (C11.4)",
+    },
+    Layer {
         name: "model-store",
         may_use: &[],
         because: "files on this machine know no graph and no run (C4.2)",
     },
     Layer {
         name: "models",
-        may_use: &["kora-ir", "telemetry", "backend-api", "schema-grammar", "model-store"],
+        may_use: &["kora-ir", "telemetry", "backend-api", "schema-grammar", "credentials", "model-store"],
         because: "an adapter answers one request and knows no run (C11.1)",
     },
     Layer {
@@ -65,7 +70,7 @@ pub(super) const LAYERS: &[Layer] = &[
     },
     Layer {
         name: "krako-transport",
-        may_use: &["backend-api", "kora-ir", "krako-contract"],
+        may_use: &["backend-api", "kora-ir", "credentials", "krako-contract"],
         because: "it carries documents and knows no run (C5.2)",
     },
     // Neither the wire to other machines nor the fleet: LocalBackend schedules on this machine only (C4.6).
@@ -81,6 +86,7 @@ pub(super) const LAYERS: &[Layer] = &[
             "telemetry",
             "backend-api",
             "engine",
+            "credentials",
             "krako-contract",
             "krako-session",
             "krako-transport",
@@ -96,6 +102,7 @@ pub(super) const LAYERS: &[Layer] = &[
             "engine",
             "operations",
             "models",
+            "credentials",
             "krako-contract",
             "krako-session",
             "krako-transport",
@@ -118,6 +125,7 @@ pub(super) const LAYERS: &[Layer] = &[
             "engine",
             "operations",
             "models",
+            "credentials",
             "krako-contract",
             "krako-session",
             "krako-transport",
@@ -137,6 +145,7 @@ pub(super) const LAYERS: &[Layer] = &[
             "engine",
             "operations",
             "models",
+            "credentials",
             "krako-contract",
             "krako-session",
             "krako-transport",

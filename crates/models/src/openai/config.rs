@@ -7,8 +7,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::openai::endpoint::EndpointError;
-use crate::secret::SecretError;
-use crate::{ApiKeySource, ModelId};
+use crate::{KeySource, ModelId, SecretError};
 
 /// An OpenAI-compatible server: Ollama, llama.cpp, LM Studio, vLLM, a hosted one.
 ///
@@ -37,7 +36,7 @@ pub struct OpenAiConfig {
     pub forwards_elsewhere: bool,
     /// Where the API key is, if the server wants one. Read once, when the adapter is made.
     #[serde(default)]
-    pub api_key: Option<ApiKeySource>,
+    pub api_key: Option<KeySource>,
     /// The only certificate authorities to trust, as a PEM file. Without it: those of the system.
     #[serde(default)]
     pub ca_file: Option<PathBuf>,

@@ -10,6 +10,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use credentials::Secret;
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Bytes, Incoming};
 use hyper::client::conn::http1;
@@ -25,7 +26,6 @@ use tokio_rustls::rustls::{ClientConfig, RootCertStore, crypto, version};
 use url::Host;
 
 use crate::openai::endpoint::{Endpoint, is_loopback};
-use crate::secret::Secret;
 use crate::{AdapterError, AdapterErrorKind, OpenAiLimits};
 
 /// How many addresses of a name are tried.

@@ -1,82 +1,43 @@
-//! Text that is used and never shown: API keys.
+//! Text that is used and never shown.
 
 use std::fmt;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use hyper::header::HeaderValue;
-use serde::{Deserialize, Serialize};
+use http::HeaderValue;
 use thiserror::Error;
+
+use crate::KeySource;
 
 /// Bytes of a key file: keys are short, and a wrong path may name anything.
 const MAX_KEY_BYTES: u64 = 16 << 10;
 
-/// Where an API key comes from. A configuration names the place and never holds the key.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
-#[serde(rename_all = "snake_case", from = "Written")]
-#[expect(clippy::exhaustive_enums, reason = "a key is read from one of two places, and is never written out")]
-pub enum ApiKeySource {
-    /// The environment variable of this name.
-    Env(String),
-    /// This file: regular, at most 16 KiB, white space around the key ignored.
-    File(PathBuf),
-}
-
-/// As written. Read by hand-picked words, because serde's own would quote a key that was put here by mistake.
-#[derive(Deserialize)]
-#[serde(
-    untagged,
-    expecting = "`api_key` says where the key is, as {\"env\": name} or {\"file\": path}, and never holds it"
-)]
-enum Written {
-    Env(WrittenEnv),
-    File(WrittenFile),
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct WrittenEnv {
-    env: String,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct WrittenFile {
-    file: PathBuf,
-}
-
-impl From<Written> for ApiKeySource {
-    fn from(written: Written) -> Self {
-        match written {
-            Written::Env(WrittenEnv { env }) => Self::Env(env),
-            Written::File(WrittenFile { file }) => Self::File(file),
-        }
-    }
-}
-
-/// An API key. Shown as `(secret)` wherever it would be printed.
+/// A key or token. Shown as `(secret)` wherever it would be printed.
 #[derive(Clone)]
-pub(crate) struct Secret(HeaderValue);
+pub struct Secret(HeaderValue);
 
 impl Secret {
-    /// Reads the key.
-    pub(crate) fn read(source: &ApiKeySource) -> Result<Self, SecretError> {
+    /// Reads `what`, as people call it (`API key`, `token`), from its place.
+    ///
+    /// # Errors
+    ///
+    /// [`SecretError`] says what is wrong with the place, and nothing of what stands there.
+    pub fn read(source: &KeySource, what: &'static str) -> Result<Self, SecretError> {
         match source {
-            ApiKeySource::Env(name) => match std::env::var(name) {
-                Ok(text) => {
-                    Self::from_text(&text).map_err(|fault| SecretError::BadEnv { name: name.clone(), fault })
+            KeySource::Env(name) => {
+                let bad = |fault| SecretError::BadEnv { name: name.clone(), what, fault };
+                match std::env::var(name) {
+                    Ok(text) => Self::from_text(&text).map_err(bad),
+                    Err(_) => Err(bad("is not set, or is not text")),
                 }
-                Err(_) => {
-                    Err(SecretError::BadEnv { name: name.clone(), fault: "is not set, or is not text" })
-                }
-            },
-            ApiKeySource::File(path) => Self::from_file(path),
+            }
+            KeySource::File(path) => Self::from_file(path, what),
         }
     }
 
-    fn from_file(path: &Path) -> Result<Self, SecretError> {
-        let unreadable = |source| SecretError::Unreadable { path: path.to_owned(), source };
-        let bad = |fault| SecretError::BadFile { path: path.to_owned(), fault };
+    fn from_file(path: &Path, what: &'static str) -> Result<Self, SecretError> {
+        let unreadable = |source| SecretError::Unreadable { path: path.to_owned(), what, source };
+        let bad = |fault| SecretError::BadFile { path: path.to_owned(), what, fault };
         // Asked before opening: opening a pipe would wait for whoever writes to it.
         if !std::fs::metadata(path).map_err(unreadable)?.is_file() {
             return Err(bad("is not a regular file"));
@@ -90,7 +51,12 @@ impl Secret {
         Self::from_text(&text).map_err(bad)
     }
 
-    fn from_text(text: &str) -> Result<Self, &'static str> {
+    /// The key itself, where somebody has it already: white space around it is ignored.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with it, without quoting it.
+    pub fn from_text(text: &str) -> Result<Self, &'static str> {
         let key = text.trim();
         if key.is_empty() {
             return Err("is empty");
@@ -105,7 +71,7 @@ impl Secret {
     }
 
     /// `text` without the key: a server may repeat it where a code word or a name is expected.
-    pub(crate) fn redact(&self, text: String) -> String {
+    pub fn redact(&self, text: String) -> String {
         let sent = self.0.to_str().unwrap_or_default();
         match sent.strip_prefix("Bearer ") {
             Some(key) if !key.is_empty() && text.contains(key) => text.replace(key, "(key withheld)"),
@@ -114,7 +80,7 @@ impl Secret {
     }
 
     /// As sent: `Bearer …`, marked as sensitive.
-    pub(crate) fn authorization(&self) -> HeaderValue {
+    pub fn authorization(&self) -> HeaderValue {
         self.0.clone()
     }
 }
@@ -130,26 +96,32 @@ impl fmt::Debug for Secret {
 #[non_exhaustive]
 pub enum SecretError {
     /// The variable is not usable.
-    #[error("environment variable `{name}`, which should hold the API key, {fault}")]
+    #[error("environment variable `{name}`, which should hold the {what}, {fault}")]
     BadEnv {
         /// Its name.
         name: String,
+        /// What it should hold.
+        what: &'static str,
         /// What is wrong.
         fault: &'static str,
     },
     /// The file is not usable.
-    #[error("file `{}`, which should hold the API key, {fault}", .path.display())]
+    #[error("file `{}`, which should hold the {what}, {fault}", .path.display())]
     BadFile {
         /// Its path.
         path: PathBuf,
+        /// What it should hold.
+        what: &'static str,
         /// What is wrong.
         fault: &'static str,
     },
     /// The file cannot be read.
-    #[error("file `{}`, which should hold the API key, cannot be read", .path.display())]
+    #[error("file `{}`, which should hold the {what}, cannot be read", .path.display())]
     Unreadable {
         /// Its path.
         path: PathBuf,
+        /// What it should hold.
+        what: &'static str,
         /// Why.
         source: std::io::Error,
     },
@@ -173,12 +145,12 @@ mod tests {
         for text in ["", " \n", "two words", "line\nbreak", "naïve"] {
             assert!(Secret::from_text(text).is_err(), "{text:?}");
         }
-        let error = Secret::read(&ApiKeySource::Env("KORA_NO_SUCH_VARIABLE".into())).unwrap_err();
+        let error = Secret::read(&KeySource::Env("KORA_NO_SUCH_VARIABLE".into()), "API key").unwrap_err();
         assert_eq!(
             error.to_string(),
             "environment variable `KORA_NO_SUCH_VARIABLE`, which should hold the API key, is not set, or is not text"
         );
-        let error = Secret::read(&ApiKeySource::File("/".into())).unwrap_err();
-        assert_eq!(error.to_string(), "file `/`, which should hold the API key, is not a regular file");
+        let error = Secret::read(&KeySource::File("/".into()), "token").unwrap_err();
+        assert_eq!(error.to_string(), "file `/`, which should hold the token, is not a regular file");
     }
 }
