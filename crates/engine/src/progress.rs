@@ -47,6 +47,8 @@ pub(crate) struct Progress {
     wave: Vec<TaskIndex>,
     pub(crate) fold: Fold,
     pub(crate) observed: Option<Vec<Event>>,
+    /// What happened before anything had started, for whoever observes the run. Mostly nothing.
+    pub(crate) before_start: Vec<Event>,
     closed: bool,
 }
 
@@ -84,12 +86,14 @@ impl Progress {
             any_failed: false,
             stop: None,
             unwanted: Vec::new(),
-            observed: None,
+            observed: Some(Vec::new()),
+            before_start: Vec::new(),
             closed: false,
             wave,
             tasks,
         };
         progress.advance(graph);
+        progress.before_start = progress.observed.take().unwrap_or_default();
         progress
     }
 
@@ -131,6 +135,32 @@ impl Progress {
             }
             Err(_) => Err(FactRefused::NotReady { task: task.id.to_string() }),
         }
+    }
+
+    /// See [`Run::under_way`](crate::Run::under_way).
+    pub(crate) fn under_way(&self, graph: &CheckedGraph, index: TaskIndex) -> Option<Start> {
+        let task = graph.tasks().get(index.as_usize())?;
+        let state = &self.tasks[index.as_usize()];
+        if state.phase != Phase::Running {
+            return None;
+        }
+        // Outputs do not change, so what was prepared once can be prepared again.
+        let work = self.prepare(graph, task).ok()?;
+        Some(self.may_spend(task, index, work))
+    }
+
+    /// See [`Run::waiting`](crate::Run::waiting).
+    pub(crate) fn waiting<'r>(
+        &'r self,
+        graph: &'r CheckedGraph,
+    ) -> impl Iterator<Item = (TaskIndex, Next)> + 'r {
+        let counts = if self.stop.is_some() { 0 } else { self.cut.saturating_add(1) };
+        graph.iter().take(counts).filter_map(|(index, task)| {
+            let state = &self.tasks[index.as_usize()];
+            let time_left_us = verdict::time_left_us(task, state.spent);
+            (state.phase == Phase::Waiting)
+                .then_some((index, Next::Retry { attempt: state.attempts, time_left_us }))
+        })
     }
 
     /// See [`Run::report`](crate::Run::report).
@@ -298,12 +328,19 @@ impl Progress {
         self.running_free += usize::from(!model);
         let state = &mut self.tasks[index.as_usize()];
         state.phase = Phase::Running;
-        let attempt = state.attempts;
         state.attempts += 1;
+        let start = self.may_spend(task, index, work);
+        self.emit(Event::AttemptStarted { task: index, attempt: start.attempt });
+        start
+    }
+
+    /// The attempt that a task is at, and what is left to it.
+    fn may_spend(&self, task: &Task, index: TaskIndex, work: StartWork) -> Start {
+        let state = &self.tasks[index.as_usize()];
+        let model = matches!(work, StartWork::Model { .. });
         let tokens_left = if model { state.allowance.tokens.saturating_sub(state.spent.tokens) } else { 0 };
         let time_left_us = verdict::time_left_us(task, state.spent);
-        self.emit(Event::AttemptStarted { task: index, attempt });
-        Start { task: index, attempt, work, tokens_left, time_left_us }
+        Start { task: index, attempt: state.attempts.saturating_sub(1), work, tokens_left, time_left_us }
     }
 
     /// Works off everything that follows from what has just changed.

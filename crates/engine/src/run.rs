@@ -1,6 +1,6 @@
 //! The state machine: what a driver may ask and tell.
 
-use kora_ir::{CheckedGraph, TaskIndex};
+use kora_ir::{CheckedGraph, TaskIndex, ValidatedOutput};
 use telemetry::Event;
 
 use crate::fact::{AttemptReport, Fact, FactRefused, Next};
@@ -25,10 +25,10 @@ impl Run {
         Self { progress: Progress::new(&graph), graph }
     }
 
-    /// Keeps events for [`drain_events`](Self::drain_events) from now on.
+    /// Keeps events for [`drain_events`](Self::drain_events), from the first on. For a run that has not started.
     #[must_use]
     pub fn observed(mut self) -> Self {
-        self.progress.observed = Some(Vec::new());
+        self.progress.observed = Some(std::mem::take(&mut self.progress.before_start));
         self
     }
 
@@ -116,6 +116,21 @@ impl Run {
     /// Whether there are any to be taken.
     pub fn has_unwanted(&self) -> bool {
         !self.progress.unwanted.is_empty()
+    }
+
+    /// An attempt that is under way, as it was given to be started: for a driver that has to give it again.
+    pub fn under_way(&self, index: TaskIndex) -> Option<Start> {
+        self.progress.under_way(&self.graph, index)
+    }
+
+    /// Tasks that wait for a retry and still count, in canonical order, each as [`report`](Self::report) said it.
+    pub fn waiting(&self) -> impl Iterator<Item = (TaskIndex, Next)> {
+        self.progress.waiting(&self.graph)
+    }
+
+    /// The output of a task, once it has one of its own.
+    pub fn output(&self, index: TaskIndex) -> Option<&ValidatedOutput> {
+        self.progress.tasks.get(index.as_usize())?.output.as_ref()
     }
 
     /// Attempts under way.

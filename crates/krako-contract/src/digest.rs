@@ -38,12 +38,18 @@ impl Sha256Text {
 
     /// Whether it is the digest of this run.
     pub fn is_of_run(&self, digest: &SemanticDigest) -> bool {
-        self.to_string() == digest.to_string()
+        self.0 == *digest.as_bytes()
     }
 }
 
 impl From<&GraphDigest> for Sha256Text {
     fn from(digest: &GraphDigest) -> Self {
+        Self(*digest.as_bytes())
+    }
+}
+
+impl From<&SemanticDigest> for Sha256Text {
+    fn from(digest: &SemanticDigest) -> Self {
         Self(*digest.as_bytes())
     }
 }

@@ -50,6 +50,11 @@ impl SemanticDigest {
         hash.update(&text);
         Self(hash.finalize().into())
     }
+
+    /// The 32 bytes.
+    pub fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
 }
 
 /// Hashing larger pieces at once costs less a byte.
