@@ -9,10 +9,16 @@
 //! ```
 mod clock;
 
+mod log;
+
 mod node;
 mod sessions;
 
 pub use crate::clock::{SystemWallClock, WallClock};
+pub use crate::log::{
+    AppendError, BadBatch, Cut, EventLog, LogError, LogLimits, LogReader, MemoryDisk, MemoryStorage, Opened,
+    ReadSegments, Recorded, Segment, SegmentNumber, Standing, Submitted, WriteSegments,
+};
 pub use crate::node::{
     Claim, Heartbeat, HeartbeatAnswer, LeaseId, LeaseProgress, NodeDesk, NodeError, Offer, OrderOutcome,
     OrderReport, OrderWork, OrderedMessage, WorkOrder,
