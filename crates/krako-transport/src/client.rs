@@ -74,6 +74,21 @@ impl Client {
         &self.pool.target.limits
     }
 
+    /// Sees to it that there is a connection with a place for a call, and sends none.
+    ///
+    /// # Errors
+    ///
+    /// [`TransportError`] if there is none within `request_timeout_ms`.
+    ///
+    /// # Cancel safety
+    ///
+    /// Nothing was sent.
+    pub async fn connect(&self) -> Result<(), TransportError> {
+        let limit_ms = self.limits().request_timeout_ms;
+        let place = within(Within::Call, limit_ms, self.pool.place()).await;
+        place.map(drop).map_err(|what| self.error(what, false))
+    }
+
     /// Makes a call and reads its answer whole. A status that is an error's is an answer too.
     ///
     /// # Errors
