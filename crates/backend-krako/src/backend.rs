@@ -136,7 +136,8 @@ impl KrakoBackend {
             Submitted::Accepted(under_way) => {
                 let reader = SessionReader::new(under_way.session().clone(), graph_id, graph.clone());
                 let session = under_way.session().clone();
-                let follower = Follower::new(inner.fabric.clone(), session, reader, observer, limits, backoff);
+                let follower =
+                    Follower::new(inner.fabric.clone(), session, reader, observer, limits, backoff);
                 Box::pin(follow(follower, under_way, started)).await
             }
         };
@@ -161,13 +162,15 @@ impl Inner {
     async fn place(&self) -> Result<SemaphorePermit<'_>, Refusal> {
         let limits = &self.config.limits;
         let patience = Duration::from_millis(limits.submission_patience_ms);
-        tokio::time::timeout(patience, self.sessions.acquire()).await.ok().and_then(Result::ok).ok_or_else(|| {
-            let reason = format!(
-                "this client has {} sessions under way, as many as `max_sessions` allows",
-                limits.max_sessions
-            );
-            Refusal::Unavailable { reason, retry_after_ms: Some(1_000) }
-        })
+        tokio::time::timeout(patience, self.sessions.acquire()).await.ok().and_then(Result::ok).ok_or_else(
+            || {
+                let reason = format!(
+                    "this client has {} sessions under way, as many as `max_sessions` allows",
+                    limits.max_sessions
+                );
+                Refusal::Unavailable { reason, retry_after_ms: Some(1_000) }
+            },
+        )
     }
 
     /// Another one for each run, the same ones for the same configuration.
@@ -193,11 +196,13 @@ async fn follow(mut follower: Follower, under_way: UnderWay, started: Instant) -
     // A day and a year are alike to whoever waits, and the clock has an end.
     let limit = Duration::from_millis(limit_ms.min(31_536_000_000));
     let followed = async {
-        follower.to_the_end().await?;
+        follower.follow().await?;
         follower.report().await
     };
     let followed = tokio::time::timeout(limit, followed).await.unwrap_or_else(|_| {
-        Err(format!("its session goes on after {limit_ms} ms, which is more than its graph or `max_session_ms` allows"))
+        Err(format!(
+            "its session goes on after {limit_ms} ms, which is more than its graph or `max_session_ms` allows"
+        ))
     });
     let ended = followed.as_ref().is_ok_and(|report| report.status != SessionStatus::Cancelled);
     let cloud = match &followed {
@@ -223,7 +228,11 @@ async fn follow(mut follower: Follower, under_way: UnderWay, started: Instant) -
 }
 
 /// What a run had come to, closed.
-fn given_up(reader: SessionReader, started: Instant, observer: Option<&Arc<dyn RunObserver>>) -> Box<RunOutcome> {
+fn given_up(
+    reader: SessionReader,
+    started: Instant,
+    observer: Option<&Arc<dyn RunObserver>>,
+) -> Box<RunOutcome> {
     let graph = reader.graph().clone();
     let abandoned = reader.abandon(millis(started.elapsed()));
     if let Some(observer) = observer {

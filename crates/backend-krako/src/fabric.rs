@@ -119,7 +119,11 @@ impl Fabric {
         self.ask(Call::get(format!("/v1/execution/{session}"))).await
     }
 
-    pub(crate) async fn cancel(&self, session: &SessionId, within: Duration) -> Result<SessionReport, NoAnswer> {
+    pub(crate) async fn cancel(
+        &self,
+        session: &SessionId,
+        within: Duration,
+    ) -> Result<SessionReport, NoAnswer> {
         self.ask(Call::post(format!("/v1/execution/{session}/cancel"), "").within(within)).await
     }
 

@@ -66,7 +66,7 @@ impl Follower {
     /// # Cancel safety
     ///
     /// What was taken stays taken.
-    pub(crate) async fn to_the_end(&mut self) -> Result<(), String> {
+    pub(crate) async fn follow(&mut self) -> Result<(), String> {
         while !self.reader.has_ended() {
             let before = self.reader.last();
             let cut = match self.stream().await {

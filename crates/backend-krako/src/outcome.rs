@@ -39,7 +39,9 @@ impl Asked<'_> {
             retries_exhausted: false,
         };
         // An output of a fabric that is not believed is no output.
-        self.made(RunOutcome { final_output: None, ..outcome }, Some(failure), cloud)
+        let mut outcome = outcome;
+        outcome.final_output = None;
+        self.made(outcome, Some(failure), cloud)
     }
 
     fn made(&self, outcome: RunOutcome, failure: Option<Failure>, cloud: CloudFields) -> ExecutionResult {
