@@ -1,6 +1,5 @@
 //! A service over HTTP: the local API of KORA Studio.
 
-mod body;
 mod config;
 mod events;
 mod execute;

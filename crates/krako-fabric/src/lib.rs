@@ -14,7 +14,19 @@ mod log;
 mod node;
 mod sessions;
 
+mod listen;
+mod tenants;
+
+mod certificates;
+mod gateway;
+mod remote;
+
+pub use crate::certificates::{DevelopmentAuthority, DevelopmentError};
 pub use crate::clock::{SystemWallClock, WallClock};
+pub use crate::gateway::{Gateway, GatewayConfig};
+pub use crate::listen::{
+    Accept, Accepted, Drained, InvalidIdentity, ListenLimits, TcpAccept, TlsIdentity, Wire,
+};
 pub use crate::log::{
     AppendError, BadBatch, Cut, EventLog, LogError, LogLimits, LogReader, MemoryDisk, MemoryStorage, Opened,
     ReadSegments, Recorded, Segment, SegmentNumber, Standing, Submitted, WriteSegments,
@@ -23,4 +35,8 @@ pub use crate::node::{
     Claim, Heartbeat, HeartbeatAnswer, LeaseId, LeaseProgress, NodeDesk, NodeError, Offer, OrderOutcome,
     OrderReport, OrderWork, OrderedMessage, WorkOrder,
 };
+pub use crate::remote::{Desk, DeskConfig, RemoteDesk, RemoteSessions};
 pub use crate::sessions::{EventPage, Sessions};
+pub use crate::tenants::{
+    Holder, InvalidToken, Token, TokenDigest, TokenFile, TokenFileError, TokenLine, Tokens,
+};

@@ -73,6 +73,11 @@ pub(super) const LAYERS: &[Layer] = &[
         may_use: &["backend-api", "kora-ir", "credentials", "krako-contract"],
         because: "it carries documents and knows no run (C5.2)",
     },
+    Layer {
+        name: "bounded-body",
+        may_use: &[],
+        because: "bytes of a request are counted before anybody knows what they mean (C11.4)",
+    },
     // Neither the wire to other machines nor the fleet: LocalBackend schedules on this machine only (C4.6).
     Layer {
         name: "backend-local",
@@ -106,6 +111,7 @@ pub(super) const LAYERS: &[Layer] = &[
             "krako-contract",
             "krako-session",
             "krako-transport",
+            "bounded-body",
             "backend-local",
             "backend-krako",
         ],
@@ -113,7 +119,7 @@ pub(super) const LAYERS: &[Layer] = &[
     },
     Layer {
         name: "backend-server",
-        may_use: &["kora-ir", "telemetry", "backend-api"],
+        may_use: &["kora-ir", "telemetry", "backend-api", "bounded-body"],
         because: "it serves any backend, so it may know none (C1.3)",
     },
     Layer {

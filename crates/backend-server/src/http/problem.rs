@@ -1,6 +1,7 @@
 //! Why a request got no result: a status, and an error of KORA's public API.
 
 use backend_api::RefusalDocument;
+use bounded_body::BodyError;
 use hyper::header::{ALLOW, CONNECTION, HeaderValue, RETRY_AFTER};
 use hyper::{Response, StatusCode};
 use serde_json::Value;
@@ -56,6 +57,24 @@ impl From<RefusalDocument> for Problem {
     }
 }
 
+impl From<BodyError> for Problem {
+    fn from(error: BodyError) -> Self {
+        let hang_up = |status, error_type, help: &str| Self {
+            hang_up: true,
+            ..Self::new(status, error_type, format!("{error}{help}"))
+        };
+        match error {
+            BodyError::TooLarge { .. } => {
+                hang_up(StatusCode::PAYLOAD_TOO_LARGE, "PAYLOAD_TOO_LARGE", "; send a smaller graph")
+            }
+            BodyError::TooSlow { .. } => hang_up(StatusCode::REQUEST_TIMEOUT, "REQUEST_TIMEOUT", ""),
+            // Whoever broke off is hardly there to read it.
+            BodyError::Broken => hang_up(StatusCode::BAD_REQUEST, "VALIDATION_ERROR", ""),
+            BodyError::NoRoom => unavailable(format!("{error}; try again when one is over")),
+        }
+    }
+}
+
 pub(super) fn no_such_path() -> Problem {
     let message = "nothing is here; there are POST /execute, GET /models, GET /health, GET /telemetry/{run_id}, \
                    GET /capabilities";
@@ -103,31 +122,11 @@ pub(super) fn no_resuming() -> Problem {
     Problem::new(StatusCode::BAD_REQUEST, "VALIDATION_ERROR", message)
 }
 
-pub(super) fn too_large(limit: usize) -> Problem {
-    let message = format!("the body has more than {limit} bytes; send a smaller graph");
-    Problem { hang_up: true, ..Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "PAYLOAD_TOO_LARGE", message) }
-}
-
-pub(super) fn body_too_slow(seconds: u64) -> Problem {
-    let message = format!("the body did not arrive within {seconds} s");
-    Problem { hang_up: true, ..Problem::new(StatusCode::REQUEST_TIMEOUT, "REQUEST_TIMEOUT", message) }
-}
-
-/// Whoever broke off is hardly there to read it.
-pub(super) fn broken_body() -> Problem {
-    let message = "the body broke off or is not framed as HTTP says";
-    Problem { hang_up: true, ..Problem::new(StatusCode::BAD_REQUEST, "VALIDATION_ERROR", message) }
-}
-
 pub(super) fn too_many_runs(max: usize) -> Problem {
     let message =
         format!("as many runs are under way as are taken at once: {max}; try again when one is over");
     let problem = Problem::new(StatusCode::TOO_MANY_REQUESTS, "TOO_MANY_REQUESTS", message);
     Problem { retry_after_ms: Some(1000), ..problem }
-}
-
-pub(super) fn no_memory() -> Problem {
-    unavailable("the requests under way are as long together as is allowed; try again when one is over")
 }
 
 pub(super) fn full() -> Problem {

@@ -4,6 +4,7 @@ use std::future::Future;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use backend_api::RefusalDocument;
+use bounded_body::{BodyLimits, Held, Room};
 use hyper::body::{Bytes, Incoming};
 use hyper::header::CONTENT_TYPE;
 use hyper::http::request::Parts;
@@ -13,7 +14,6 @@ use serde_json::{Map, Value, json};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time;
 
-use super::body::{Held, Room};
 use super::events::{self, Ended};
 use super::problem::{self, Problem};
 use super::recent::{self, Recent};
@@ -37,7 +37,11 @@ impl Router {
         let limits = &config.limits;
         Self {
             service,
-            room: Room::new(config.limits),
+            room: Room::new(BodyLimits {
+                max_bytes: limits.max_body_bytes,
+                timeout: limits.body_timeout,
+                max_pending_bytes: limits.max_pending_bytes,
+            }),
             turns: Arc::new(Semaphore::new(limits.max_runs.clamp(1, Semaphore::MAX_PERMITS))),
             recent: Arc::new(Mutex::new(Recent::new(limits.max_recent_runs, limits.max_recent_bytes))),
             config,
