@@ -39,9 +39,8 @@ impl Caller {
         let unavailable = |said: String| Box::new(ErrorResponse::new(ErrorType::Unavailable, said));
         let body = serde_json::to_vec(document)
             .map_err(|error| unavailable(format!("a document cannot be written: {error}; this is a bug")))?;
-        let call = Call::post(path, body)
-            .within(wait.saturating_add(PATIENCE))
-            .at_most(self.wire.max_report_bytes);
+        let call =
+            Call::post(path, body).within(wait.saturating_add(PATIENCE)).at_most(self.wire.max_report_bytes);
         let answer = self.client.request(call).await.map_err(|error| unavailable(error.to_string()))?;
         if answer.status.is_success() {
             return Ok(answer.body.into());
@@ -57,6 +56,7 @@ impl Caller {
 
 /// What is said of an answer that cannot be read.
 pub(super) fn unreadable(what: impl std::fmt::Display) -> ErrorResponse {
-    let message = format!("what the orchestrator answers cannot be read: {what}; both sides must be of one version");
+    let message =
+        format!("what the orchestrator answers cannot be read: {what}; both sides must be of one version");
     ErrorResponse::new(ErrorType::Unavailable, message)
 }

@@ -1,7 +1,9 @@
 //! What is asked and answered over the seams, beside the documents of the wire.
 
 use bounded_body::Held;
-use krako_contract::{ErrorResponse, ErrorType, Event, InvalidDocument, Sequence, SessionId, TenantId, WireLimits};
+use krako_contract::{
+    ErrorResponse, ErrorType, Event, InvalidDocument, Sequence, SessionId, TenantId, WireLimits,
+};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;

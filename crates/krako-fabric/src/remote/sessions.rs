@@ -38,7 +38,9 @@ impl RemoteSessions {
             // It is not the caller's token that is wrong.
             ErrorType::Unauthenticated | ErrorType::MethodNotAllowed => {
                 let said = &error.document.message;
-                let message = format!("this gateway is not served by its orchestrator: {said}; whoever runs it can mend it");
+                let message = format!(
+                    "this gateway is not served by its orchestrator: {said}; whoever runs it can mend it"
+                );
                 ErrorResponse::new(ErrorType::Unavailable, message)
             }
             ErrorType::VersionMismatch
