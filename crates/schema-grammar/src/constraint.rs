@@ -76,7 +76,10 @@ impl Constraint {
     /// Tokens that nothing else could be, written as the model would write them: to be accepted one by one, as many
     /// as fit, and fed as one batch. Empty where there is a choice, and once the text is complete.
     pub fn forced(&mut self) -> Vec<u32> {
-        if self.ended || self.matcher.is_stopped() { Vec::new() } else { self.matcher.compute_ff_tokens() }
+        if self.ended || self.matcher.is_stopped() || self.must_come_and_cannot() {
+            return Vec::new();
+        }
+        self.matcher.compute_ff_tokens()
     }
 
     /// Whether the text could end here: it is then a value that the grammar admits.
@@ -94,7 +97,18 @@ impl Constraint {
             return Ok(SimpleVob::alloc(self.vocabulary.size()));
         }
         self.healthy()?;
+        if self.must_come_and_cannot() {
+            return Err(GrammarError::DeadEnd);
+        }
         self.matcher.compute_mask_or_eos().map_err(words)
+    }
+
+    /// Whether what follows by itself has a byte that no token has. The engine would write something else.
+    fn must_come_and_cannot(&mut self) -> bool {
+        self.vocabulary.lacks_any() && !self.matcher.is_stopped() && {
+            let bytes = self.matcher.compute_ff_bytes();
+            self.vocabulary.lacks(&bytes)
+        }
     }
 
     fn look_again(&mut self) -> Result<(), GrammarError> {

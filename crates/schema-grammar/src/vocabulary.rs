@@ -1,5 +1,6 @@
 //! The tokens of one model, arranged so that a grammar can be asked about all of them at once.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
@@ -62,19 +63,16 @@ impl Vocabulary {
         if bytes > MAX_BYTES {
             return Err(VocabularyError::TooLarge(bytes));
         }
-        let single: Vec<u8> =
-            words.iter().filter(|word| word.len() == 1).filter_map(|word| word.first().copied()).collect();
-        if let Some(missing) = (0x20..0x7f).find(|byte| !single.contains(byte)) {
+        let spelling = Spelling::of(&words);
+        if let Some(missing) = (0x20..0x7f).find(|byte| !spelling.alone.contains(byte)) {
             return Err(VocabularyError::MissingByte(missing));
         }
-        let spells_everything =
-            (0x80..=0xf4).all(|byte| matches!(byte, 0xc0 | 0xc1) || single.contains(&byte));
         let end = end.to_vec();
         trial::on_a_stack_of_its_own(move || {
             let size = u32::try_from(words.len()).unwrap_or(u32::MAX);
             let first = end.first().copied().unwrap_or_default();
             let trie = TokTrie::from(&TokRxInfo::new(size, first), &words).with_eos_tokens(&end);
-            let env = Arc::new(Env { trie, encode, end, spells_everything });
+            let env = Arc::new(Env { trie, encode, end, spelling });
             let shared: TokEnv = Arc::clone(&env) as TokEnv;
             let mut factory = ParserFactory::new_simple(&shared).map_err(|error| error.to_string())?;
             factory.quiet();
@@ -98,6 +96,16 @@ impl Vocabulary {
     /// How many tokens there are; each id is below it.
     pub fn size(&self) -> usize {
         self.env.trie.vocab_size()
+    }
+
+    /// Whether there are bytes that no token has.
+    pub(crate) fn lacks_any(&self) -> bool {
+        !self.env.spelling.lacking.is_empty()
+    }
+
+    /// Whether one of `bytes` is in no token: what must be written like that cannot be.
+    pub(crate) fn lacks(&self, bytes: &[u8]) -> bool {
+        bytes.iter().any(|byte| self.env.spelling.lacking.contains(byte))
     }
 
     /// What the token adds to a text; nothing if it is a control token or does not exist.
@@ -139,11 +147,40 @@ fn word(token: Token) -> Vec<u8> {
     }
 }
 
+/// Which bytes of JSON can be written.
+struct Spelling {
+    /// Those that are a token of their own. Text of these can always be written, wherever it is cut.
+    alone: BTreeSet<u8>,
+    /// Those that are in no token. A model that never learned a character of a rare block lacks its first byte.
+    lacking: BTreeSet<u8>,
+}
+
+impl Spelling {
+    fn of(words: &[Vec<u8>]) -> Self {
+        let texts = || words.iter().filter(|word| word.first() != Some(&TokTrie::SPECIAL_TOKEN_MARKER));
+        let alone = texts().filter_map(|word| <[u8; 1]>::try_from(word.as_slice()).ok()).flatten().collect();
+        let held: BTreeSet<u8> = texts().flatten().copied().collect();
+        let lacking = of_json().filter(|byte| !held.contains(byte)).collect();
+        Self { alone, lacking }
+    }
+
+    /// Whether every byte is a token of its own or in none: then text without the lacking ones can be written, and a
+    /// text that must have a lacking one is a dead end.
+    fn is_clear(&self) -> bool {
+        of_json().all(|byte| self.alone.contains(&byte) || self.lacking.contains(&byte))
+    }
+}
+
+/// The bytes that JSON without white space can hold, in UTF-8.
+fn of_json() -> impl Iterator<Item = u8> {
+    (0x20..=0xf4).filter(|byte| !matches!(byte, 0xc0 | 0xc1))
+}
+
 struct Env {
     trie: TokTrie,
     encode: Encode,
     end: Vec<u32>,
-    spells_everything: bool,
+    spelling: Spelling,
 }
 
 impl Env {
@@ -174,9 +211,9 @@ impl TokenizerEnv for Env {
         self.trie.tokenize_with_greedy_fallback(bytes, |text| self.canonical(text))
     }
 
-    /// Nothing is forced with a vocabulary that cannot write every text.
+    /// Nothing is forced with a vocabulary that has a byte only within longer tokens.
     fn tokenize_is_canonical(&self) -> bool {
-        self.spells_everything
+        self.spelling.is_clear()
     }
 }
 
@@ -242,15 +279,50 @@ mod tests {
         assert!(constraint.has_ended());
     }
 
+    /// The bytes, of which one is no token.
+    fn lacking(byte: u8) -> Vec<Token> {
+        let mut tokens = bytes();
+        tokens[usize::from(byte)] = Token::Control(String::from("missing"));
+        tokens
+    }
+
     #[test]
     fn what_cannot_be_written_is_a_dead_end_and_not_something_else() {
-        let mut tokens = bytes();
-        tokens[0xc3] = Token::Control(String::from("missing"));
-        let vocabulary = built(tokens, &[256]).unwrap();
+        let vocabulary = built(lacking(0xc3), &[256]).unwrap();
         let mut constraint = vocabulary.constrain(&sample::grammar(&json!({"const": "é"}))).unwrap();
         assert!(constraint.forced().is_empty());
-        constraint.accept(u32::from(b'"')).unwrap();
         assert_eq!(constraint.allowed().unwrap_err(), GrammarError::DeadEnd);
+        constraint.accept(u32::from(b'"')).unwrap();
+        assert!(constraint.forced().is_empty());
+        assert_eq!(constraint.allowed().unwrap_err(), GrammarError::DeadEnd);
+    }
+
+    #[test]
+    fn a_byte_that_no_token_has_forbids_nothing_else_to_be_forced() {
+        let vocabulary = built(lacking(0xc3), &[256]).unwrap();
+        let grammar = sample::grammar(&json!({"enum": [{"n": "ü"}, {"n": "€"}, {"n": "x"}]}));
+        let mut constraint = vocabulary.constrain(&grammar).unwrap();
+        let forced = constraint.forced();
+        assert_eq!(forced, br#"{"n":""#.iter().copied().map(u32::from).collect::<Vec<_>>());
+        for token in forced {
+            constraint.accept(token).unwrap();
+        }
+        let allowed: Vec<u32> = constraint.allowed().unwrap().iter().collect();
+        assert_eq!(allowed, [u32::from(b'x'), 0xe2]);
+        for seed in 0..20 {
+            let (ended, text) = sample::walk(&vocabulary, &grammar, seed, 100);
+            assert!(ended && [r#"{"n":"€"}"#, r#"{"n":"x"}"#].contains(&text.as_str()), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_byte_that_only_longer_tokens_have_is_never_forced_and_still_written() {
+        let mut tokens = lacking(0xc3);
+        tokens.push(Token::Bytes("é".as_bytes().to_vec()));
+        let vocabulary = built(tokens, &[256]).unwrap();
+        let grammar = sample::grammar(&json!({"const": "éa"}));
+        assert!(vocabulary.constrain(&grammar).unwrap().forced().is_empty());
+        assert_eq!(sample::walk(&vocabulary, &grammar, 1, 100), (true, String::from("\"éa\"")));
     }
 
     #[test]
