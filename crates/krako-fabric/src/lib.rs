@@ -11,6 +11,9 @@ mod clock;
 
 mod log;
 
+mod ledger;
+mod replay;
+
 mod node;
 mod sessions;
 
@@ -24,18 +27,21 @@ mod remote;
 pub use crate::certificates::{DevelopmentAuthority, DevelopmentError};
 pub use crate::clock::{SystemWallClock, WallClock};
 pub use crate::gateway::{Gateway, GatewayConfig};
+pub use crate::ledger::{Ledger, LedgerGap};
 pub use crate::listen::{
     Accept, Accepted, Drained, InvalidIdentity, ListenLimits, TcpAccept, TlsIdentity, Wire,
 };
 pub use crate::log::{
-    AppendError, BadBatch, Cut, EventLog, LogError, LogLimits, LogReader, MemoryDisk, MemoryStorage, Opened,
-    ReadSegments, Recorded, Segment, SegmentNumber, Standing, Submitted, WriteSegments,
+    AppendError, BadBatch, Cut, EventLog, FileReader, FileStorage, LogError, LogLimits, LogReader,
+    MemoryDisk, MemoryStorage, Opened, ReadSegments, Recorded, Segment, SegmentNumber, Standing, Submitted,
+    WriteSegments,
 };
 pub use crate::node::{
     Claim, Heartbeat, HeartbeatAnswer, LeaseId, LeaseProgress, NodeDesk, NodeError, Offer, OrderOutcome,
     OrderReport, OrderWork, OrderedMessage, WorkOrder,
 };
 pub use crate::remote::{Desk, DeskConfig, RemoteDesk, RemoteSessions};
+pub use crate::replay::{ReplayError, ReplayOptions, Replayed, replay, replay_records};
 pub use crate::sessions::{EventPage, Sessions};
 pub use crate::tenants::{
     Holder, InvalidToken, Token, TokenDigest, TokenFile, TokenFileError, TokenLine, Tokens,

@@ -8,6 +8,7 @@ mod limits;
 mod frame;
 mod record;
 
+mod files;
 mod memory;
 mod storage;
 
@@ -20,6 +21,7 @@ mod writer;
 
 pub use self::error::{AppendError, BadBatch, Cut, LogError};
 pub use self::event_log::{EventLog, Opened, Recorded, Standing};
+pub use self::files::{FileReader, FileStorage};
 pub use self::limits::LogLimits;
 pub use self::memory::{MemoryDisk, MemoryStorage};
 pub use self::reader::LogReader;

@@ -15,7 +15,7 @@ use super::writer::{Shared, Waiting, What, Writer};
 use super::{
     AppendError, Cut, LogError, LogLimits, Segment, SegmentNumber, Submitted, WriteSegments, reader,
 };
-use crate::EventPage;
+use crate::{EventPage, Ledger};
 
 /// The unit in which waiting bytes are counted.
 const KIB: usize = 1024;
@@ -44,6 +44,8 @@ pub struct Opened {
     pub sessions: Vec<Recorded>,
     /// What a crash had left unfinished. It is gone; nobody was told that it was durable.
     pub cut: Option<Cut>,
+    /// What was billed so far, by everything that the log holds.
+    pub ledger: Ledger,
 }
 
 /// A session that the log holds.
@@ -122,7 +124,7 @@ impl EventLog {
         // What was read is protected from now on: nothing before this record can be taken for unfinished.
         let opened = record::opened(&record::Opened { epoch, at });
         log.append(What::Opened(epoch), opened).await.map_err(LogError::Opening)?;
-        Ok((log, Opened { epoch, sessions: sessions.list, cut }))
+        Ok((log, Opened { epoch, sessions: sessions.list, cut, ledger: sessions.ledger }))
     }
 
     /// How often the log was opened, this time included.
@@ -252,6 +254,7 @@ async fn begin(
 struct Sessions {
     list: Vec<Recorded>,
     at: std::collections::BTreeMap<SessionId, usize>,
+    ledger: Ledger,
 }
 
 impl Sessions {
@@ -268,6 +271,8 @@ impl Sessions {
                 let recorded = self.at.get(&session).and_then(|&at| self.list.get_mut(at));
                 let (Some(recorded), Some(last)) = (recorded, batch.last()) else { return };
                 let last = last.sequence;
+                // The index took the batch: it continues its session.
+                drop(self.ledger.fold(batch.iter().map(|event| (&recorded.tenant, event))));
                 let ended = super::index::ends_with(&batch);
                 if let Standing::Open { events, .. } = &mut recorded.standing {
                     events.extend(batch);
