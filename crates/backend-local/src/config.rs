@@ -60,7 +60,8 @@ impl Default for Backoff {
 
 impl Backoff {
     /// How long to wait before attempt `attempt`, counted from 1, if the server asked for `hint`.
-    pub(crate) fn before(&self, attempt: u32, hint: Option<Duration>) -> Duration {
+    #[must_use]
+    pub fn before(&self, attempt: u32, hint: Option<Duration>) -> Duration {
         let doubled =
             self.initial.saturating_mul(1_u32.checked_shl(attempt.saturating_sub(1)).unwrap_or(u32::MAX));
         doubled.max(hint.unwrap_or_default()).min(self.max)

@@ -9,6 +9,7 @@ mod note;
 
 mod plan;
 
+pub mod attempt;
 mod driver;
 
 mod health;

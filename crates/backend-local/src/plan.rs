@@ -8,9 +8,8 @@ use kora_ir::{CheckedGraph, ModelCall, OperationUse, OutputSchema, Task, TaskInd
 use models::{ModelId, Route, SchemaNote};
 use operations::PreparedOperation;
 use rustc_hash::FxHashMap;
-use serde_json::Value;
 
-use crate::{LocalConfig, TaskNote};
+use crate::{LocalConfig, TaskNote, attempt};
 
 /// For each task of one graph, who does it.
 #[derive(Debug)]
@@ -118,7 +117,8 @@ impl<'g> Planning<'g> {
             Some(doer) => doer.clone(),
             None => {
                 let args = operation.args.document(self.graph);
-                let doer = prepare(self.config, &operation.operation, &args).map(|doer| self.add(doer));
+                let prepared = attempt::prepare(&self.config.operations, &operation.operation, &args);
+                let doer = prepared.map(|operation| self.add(Doer::Operation(operation)));
                 // What refers to other tasks is not shared.
                 if operation.args.as_fixed().is_some() {
                     self.shared.insert(address, doer.clone());
@@ -158,15 +158,7 @@ impl<'g> Planning<'g> {
     }
 }
 
-/// Prepares an operation. It may be anybody's, so a panic of it is an operation that cannot be had, and no more.
-fn prepare(config: &LocalConfig, name: &str, args: &Value) -> Result<Doer, String> {
-    match catch_unwind(AssertUnwindSafe(|| config.operations.prepare(name, args))) {
-        Ok(operation) => operation.map(Doer::Operation).map_err(|error| error.to_string()),
-        Err(_) => Err(String::from("the operation panicked while it was prepared")),
-    }
-}
-
-/// Asks the adapter. It may be anybody's, as an operation may.
+/// Asks the adapter. It may be anybody's: a panic of it is a schema that it does not take.
 fn admits(route: &Route, task: &Task) -> Admission {
     match catch_unwind(AssertUnwindSafe(|| route.adapter.admit(&route.model, &task.schema))) {
         Ok(notes) => notes.map(Arc::from).map_err(|error| error.message),

@@ -1,15 +1,15 @@
 //! A thread that runs operations, one after the other.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use engine::{Arguments, AttemptOutcome, Next};
 use kora_ir::{Filled, TaskIndex};
-use operations::{Meter, OperationCall, OperationErrorKind};
+use operations::{Meter, OperationCall};
 
 use super::session::{Session, operation_report};
+use crate::attempt;
 
 /// One attempt of one deterministic or aggregation task. There is no way to a model from here (I4).
 #[derive(Debug)]
@@ -54,9 +54,7 @@ pub(super) fn work(session: &Arc<Session>, id: u64, stop: &Arc<AtomicBool>, begi
         let outcome = run(session, &job, &mut meter);
         let ended = Instant::now();
         let elapsed = ended - began;
-        // What stopped at its stop flag stopped for its time, unless there was time left.
-        let over = elapsed >= job.time_left && matches!(outcome, AttemptOutcome::Cancelled);
-        let outcome = if over { AttemptOutcome::TimedOut } else { outcome };
+        let outcome = attempt::out_of_time(outcome, elapsed, job.time_left);
 
         core = session.lock();
         if !core.owns(id) {
@@ -77,7 +75,6 @@ pub(super) fn work(session: &Arc<Session>, id: u64, stop: &Arc<AtomicBool>, begi
     drop(left);
 }
 
-/// Runs an operation and holds its output against the schema (C4.4). A panic of the operation is its failure.
 fn run(session: &Session, job: &Job, meter: &mut Meter) -> AttemptOutcome {
     let task = session.graph.task(job.task);
     let operation = session.plan().and_then(|plan| plan.operation(job.task));
@@ -89,15 +86,5 @@ fn run(session: &Session, job: &Job, meter: &mut Meter) -> AttemptOutcome {
         };
     };
     let call = OperationCall { args, input: &job.input, attempt: job.attempt };
-    let admitted = || operation.run(&call, meter).map(|value| task.schema.admit(value));
-    match catch_unwind(AssertUnwindSafe(admitted)) {
-        Ok(Ok(Ok(output))) => AttemptOutcome::Output(output),
-        Ok(Ok(Err(mismatch))) => AttemptOutcome::SchemaMismatch(mismatch),
-        Ok(Err(error)) if error.kind == OperationErrorKind::Stopped => AttemptOutcome::Cancelled,
-        Ok(Err(error)) => AttemptOutcome::Failed { message: error.to_string(), transient: error.transient },
-        // The text of a panic may hold content, so it is not repeated (I9).
-        Err(_) => {
-            AttemptOutcome::Failed { message: String::from("the operation panicked"), transient: false }
-        }
-    }
+    attempt::operate(operation, &call, &task.schema, meter)
 }
