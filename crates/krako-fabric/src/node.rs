@@ -151,6 +151,8 @@ pub struct HeartbeatAnswer {
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[expect(clippy::exhaustive_structs, reason = "what came of it and what it spent")]
 pub struct OrderReport {
+    /// Who. What another claimed is not reported by this node.
+    pub node_id: NodeId,
     /// The claim.
     pub lease: LeaseId,
     /// Microseconds from start to end.
@@ -226,7 +228,8 @@ pub trait NodeDesk: Debug + Send + Sync + 'static {
     ///
     /// # Errors
     ///
-    /// [`NodeError::LeaseOver`] if the work was given to another: the report is not counted.
+    /// [`NodeError::LeaseOver`] if the work was given to another, or was never this node's: the report is not counted.
+    /// [`NodeError::Refused`] for what cannot be true: the claim stands.
     async fn report(&self, report: OrderReport) -> Result<(), NodeError>;
 }
 
