@@ -7,13 +7,13 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use crate::TaskType;
+use crate::read::id_fault;
+use crate::{Limits, TaskType};
 
 /// A task's id, as written in the graph and unique in it.
 ///
-/// Made only by reading a graph, so it is within [`Limits::max_id_bytes`](crate::Limits::max_id_bytes) and of the
-/// allowed characters. A graph keeps all its ids in one text, of which each is a part: a million of them are one
-/// allocation, and passing one on counts on one place.
+/// Of the allowed characters, and within [`Limits::max_id_bytes`]. A graph keeps all its ids in one text, of which each is
+/// a part: a million of them are one allocation, and passing one on counts on one place.
 #[derive(Clone)]
 pub struct TaskId {
     all: Arc<str>,
@@ -22,6 +22,13 @@ pub struct TaskId {
 }
 
 impl TaskId {
+    /// An id outside of any graph: for whoever is given one task, and not its graph. `None` unless a graph could have it,
+    /// within `limits`.
+    pub fn alone(text: &str, limits: &Limits) -> Option<Self> {
+        let len = u32::try_from(text.len()).ok().filter(|_| id_fault(text, limits.max_id_bytes).is_none())?;
+        Some(Self { all: text.into(), start: 0, len })
+    }
+
     /// The id's text.
     pub fn as_str(&self) -> &str {
         let start = self.start as usize;
@@ -175,5 +182,19 @@ impl fmt::Debug for GraphDigest {
 impl Serialize for GraphDigest {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_outside_of_a_graph_keeps_the_rule_of_those_inside() {
+        let alone = |text: &str| TaskId::alone(text, &Limits::default()).map(|id| id.to_string());
+        assert_eq!(alone("reply.1").as_deref(), Some("reply.1"));
+        for text in ["", "-a", "a b", "é", &"a".repeat(129)] {
+            assert_eq!(alone(text), None, "{text}");
+        }
     }
 }

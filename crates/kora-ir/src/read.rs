@@ -22,6 +22,7 @@ pub(crate) use self::fields::shorten;
 pub(crate) use self::json::{Broken, Json, Kind, Read, Why};
 pub(crate) use self::payload::MAX_DEPTH;
 use self::shared::Shared;
+pub(crate) use self::words::id_fault;
 use crate::report::{At, Report};
 use crate::{Limits, OutputSchema, ViolationCode};
 
