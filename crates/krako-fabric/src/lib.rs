@@ -8,6 +8,7 @@
 //!                                     event log ── ledger, replay
 //! ```
 mod clock;
+mod config;
 
 mod log;
 
@@ -25,6 +26,8 @@ mod gateway;
 mod remote;
 
 pub use crate::certificates::{DevelopmentAuthority, DevelopmentError};
+pub mod worker;
+
 pub use crate::clock::{SystemWallClock, WallClock};
 pub use crate::gateway::{Gateway, GatewayConfig};
 pub use crate::ledger::{Ledger, LedgerGap};
@@ -36,6 +39,7 @@ pub use crate::log::{
     MemoryDisk, MemoryStorage, Opened, ReadSegments, Recorded, Segment, SegmentNumber, Standing, Submitted,
     WriteSegments,
 };
+pub use crate::config::{Execution, NodeConfig, OrchestratorConfig};
 pub use crate::node::{
     Claim, Heartbeat, HeartbeatAnswer, LeaseId, LeaseProgress, NodeDesk, NodeError, Offer, OrderOutcome,
     OrderReport, OrderWork, OrderedMessage, WorkOrder,
