@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use backend_local::Backoff;
 use kora_ir::Limits;
+use krako_contract::Region;
+use krako_session::Prices;
 use operations::OperationRegistry;
 
 /// What an orchestrator takes on, and how long it waits for what.
@@ -49,6 +51,10 @@ pub struct OrchestratorConfig {
     pub max_page: usize,
     /// Reports of sessions that have ended, kept to be answered at once. By default 256.
     pub max_kept_reports: usize,
+    /// What is asked for what was run. By default nothing.
+    pub prices: Prices,
+    /// Where this fabric is, as its sessions tell (C8.3). By default unsaid.
+    pub region: Option<Region>,
     /// What graphs are checked against when they are read from the log again.
     pub limits: Limits,
     /// What operations are checked against before anything runs. What nodes offer besides is not offered on, since nobody
@@ -78,6 +84,8 @@ impl Default for OrchestratorConfig {
             log_retry: Duration::from_millis(200),
             max_page: 256,
             max_kept_reports: 256,
+            prices: Prices::default(),
+            region: None,
             limits: Limits::default(),
             operations: OperationRegistry::standard(),
         }

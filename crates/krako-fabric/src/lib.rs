@@ -18,6 +18,9 @@ mod replay;
 mod node;
 mod sessions;
 
+mod orchestrator;
+pub mod worker;
+
 mod listen;
 mod tenants;
 
@@ -26,9 +29,8 @@ mod gateway;
 mod remote;
 
 pub use crate::certificates::{DevelopmentAuthority, DevelopmentError};
-pub mod worker;
-
 pub use crate::clock::{SystemWallClock, WallClock};
+pub use crate::config::{Execution, NodeConfig, OrchestratorConfig};
 pub use crate::gateway::{Gateway, GatewayConfig};
 pub use crate::ledger::{Ledger, LedgerGap};
 pub use crate::listen::{
@@ -39,11 +41,11 @@ pub use crate::log::{
     MemoryDisk, MemoryStorage, Opened, ReadSegments, Recorded, Segment, SegmentNumber, Standing, Submitted,
     WriteSegments,
 };
-pub use crate::config::{Execution, NodeConfig, OrchestratorConfig};
 pub use crate::node::{
     Claim, Heartbeat, HeartbeatAnswer, LeaseId, LeaseProgress, NodeDesk, NodeError, Offer, OrderOutcome,
     OrderReport, OrderWork, OrderedMessage, WorkOrder,
 };
+pub use crate::orchestrator::{NotOpened, Orchestrator};
 pub use crate::remote::{Desk, DeskConfig, RemoteDesk, RemoteSessions};
 pub use crate::replay::{ReplayError, ReplayOptions, Replayed, replay, replay_records};
 pub use crate::sessions::{EventPage, Sessions};

@@ -32,6 +32,9 @@ pub(super) trait Hands: Debug + Send + Sync + 'static {
     ) -> OrderReport;
 }
 
+/// A claim that waits.
+type Claiming<'n> = Pin<Box<dyn Future<Output = Result<Vec<WorkOrder>, NodeError>> + Send + 'n>>;
+
 /// A node of either pool.
 #[derive(Debug)]
 pub(super) struct Node {
@@ -63,8 +66,7 @@ impl Node {
     ) -> Result<(), NodeError> {
         let mut stop = pin!(stop);
         let mut orders: JoinSet<()> = JoinSet::new();
-        let mut claim: Option<Pin<Box<dyn Future<Output = Result<Vec<WorkOrder>, NodeError>> + Send + '_>>> =
-            None;
+        let mut claim: Option<Claiming<'_>> = None;
         let mut wait = Duration::ZERO;
         loop {
             let free = self.slots.saturating_sub(u32::try_from(orders.len()).unwrap_or(u32::MAX));

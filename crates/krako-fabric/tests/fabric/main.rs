@@ -1,0 +1,10 @@
+//! A fabric in one process: an orchestrator over a disk in memory, and nodes of both pools.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod callers;
+mod crash;
+mod golden;
+mod lies;
+#[expect(dead_code, reason = "tests to come")]
+mod support;
+mod workers;
