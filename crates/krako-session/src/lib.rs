@@ -19,6 +19,9 @@ mod reader;
 mod recovery;
 mod writer;
 
+#[cfg(feature = "testing")]
+pub mod testing;
+
 pub use crate::claim::{MAX_CLAIMS, OpenAttempt};
 pub use crate::found::Found;
 pub use crate::price::{Billed, Prices};

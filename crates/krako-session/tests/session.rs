@@ -1,49 +1,347 @@
-//! A session written and read: the same run at both ends.
+//! A session written and read: the same run at both ends, whatever happens in between.
 
-use engine::{AttemptOutcome, AttemptReport, Usage};
+#[path = "../../engine/tests/meaning/graphs.rs"]
+mod graphs;
+
 use kora_ir::{CheckedGraph, Limits};
-use krako_contract::{GraphId, RequestId, SessionId, Timestamp};
-use krako_session::{Prices, SessionReader, SessionWriter};
+use krako_contract::{Event, GraphId, SessionId, SessionReport, SseReader, Stopping, Timestamp, WireLimits};
+use krako_contract::{Happening, NodeId, Progress, SessionStatus, UnitEvent, frame, mapping, read, write};
+use krako_session::testing::{Script, Step, Story, Told, carry_on, play};
+use krako_session::{Found, MAX_CLAIMS, NotRecoverable, SessionReader, SessionWriter, Taken, WriteRefused};
+use proptest::prelude::*;
 use serde_json::json;
+use telemetry::Fold;
 
-const GRAPH: &str = include_str!("../../krako-contract/examples/graph.json");
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let step = prop_oneof![
+        8 => Just(Step::Output),
+        2 => Just(Step::Unsure),
+        3 => Just(Step::Mismatch),
+        2 => any::<bool>().prop_map(Step::Failed),
+        1 => Just(Step::TimedOut),
+        1 => Just(Step::TokensExhausted),
+        1 => Just(Step::Overspent),
+        1 => Just(Step::OverspentMismatch),
+    ];
+    prop::collection::vec(step, 0..24)
+}
+
+fn picks() -> impl Strategy<Value = Vec<u8>> {
+    prop::collection::vec(any::<u8>(), 0..40)
+}
+
+/// Random graphs with a `max_latency_ms`, so that a session can be late.
+fn checked() -> impl Strategy<Value = CheckedGraph> {
+    graphs::graphs(8).prop_map(|mut graph| {
+        graph.budgets["max_latency_ms"] = json!(60_000);
+        graph.check()
+    })
+}
+
+fn script() -> impl Strategy<Value = Script> {
+    let reason = prop_oneof![Just(Stopping::Cancelled), Just(Stopping::LatencyExceeded)];
+    let stop = prop::option::weighted(0.4, (0_usize..8, reason));
+    (steps(), picks(), stop, 0_usize..4).prop_map(|(steps, picks, stop, room)| Script { steps, picks, stop, room })
+}
+
+fn session() -> SessionId {
+    SessionId::new("ses_1").unwrap()
+}
+
+fn reader(graph: &CheckedGraph) -> SessionReader {
+    SessionReader::new(session(), GraphId::new(graph.graph_id()).unwrap(), graph.clone())
+}
+
+/// Reads a whole session; every run event that it makes.
+fn read_all(graph: &CheckedGraph, told: &Told) -> Result<(engine::RunOutcome, Vec<telemetry::Event>), Found> {
+    let mut reader = reader(graph);
+    let mut run_events = Vec::new();
+    for event in &told.events {
+        match reader.take(event)? {
+            Taken::New(made) => run_events.extend(made),
+            Taken::Again => {}
+        }
+    }
+    Ok((reader.finish(&told.report)?, run_events))
+}
+
+proptest! {
+    // shows C5.2, C5.3, C5.4, C2.6, C6.1
+    #[test]
+    fn what_is_written_is_read_as_the_same_run(graph in checked(), script in script(), cut in 1_usize..300) {
+        let told = play(&session(), &graph, &script);
+        // Over the wire, cut anywhere.
+        let stream: String = told.events.iter().map(frame).collect();
+        let mut sse = SseReader::new(WireLimits::default());
+        let mut events = Vec::new();
+        for chunk in stream.as_bytes().chunks(cut) {
+            sse.push(chunk, &mut events).unwrap();
+        }
+        prop_assert_eq!(&events, &told.events);
+        let report: SessionReport = read(write(&told.report).as_bytes(), &WireLimits::default()).unwrap();
+        prop_assert_eq!(report.check(), Ok(()));
+        let over_the_wire = Told { events, report, ..told.clone() };
+        let (outcome, run_events) = read_all(&graph, &over_the_wire).unwrap();
+        prop_assert_eq!(&outcome, &told.outcome);
+        // What an observer saw folds to the telemetry, and so does what the fabric published.
+        let fold = |run_events: &[telemetry::Event]| {
+            let mut fold = Fold::new(&graph);
+            run_events.iter().for_each(|event| fold.apply(event));
+            fold.finish(told.outcome.telemetry_bundle.summary().total_latency_ms)
+        };
+        prop_assert_eq!(&fold(&run_events), &told.outcome.telemetry_bundle);
+        let published: Vec<_> =
+            told.events.iter().flat_map(|event| mapping::run_events(&graph, event).unwrap()).collect();
+        prop_assert_eq!(&fold(&published), &told.outcome.telemetry_bundle);
+    }
+
+    // shows C2.6, C6.1
+    #[test]
+    fn a_session_that_is_cut_between_batches_is_taken_up_and_means_the_same(
+        graph in checked(),
+        script in script(),
+        cut in any::<prop::sample::Index>(),
+        again in any::<prop::sample::Index>(),
+    ) {
+        let told = play(&session(), &graph, &script);
+        let mut events = told.events[..told.batches[cut.index(told.batches.len())]].to_vec();
+        let recovered = SessionWriter::recover(session(), graph.clone(), events.clone()).unwrap();
+        // What is open is what started and did not end.
+        for attempt in &recovered.under_way {
+            let named = |event: &&Event| matches!(
+                &event.happening,
+                Happening::Unit(unit) if unit.attempt_index == attempt.start.attempt
+                    && unit.work_unit_id.as_str() == graph.task(attempt.start.task).id.as_str()
+                    && matches!(unit.event, UnitEvent::Claimed(_))
+            );
+            prop_assert_eq!(events.iter().filter(named).count() as u32, attempt.open.claims);
+        }
+        let carried = carry_on(recovered, &script, events);
+        let (outcome, _) = read_all(&graph, &carried).unwrap();
+        if script.stop.is_none() {
+            prop_assert_eq!(outcome.semantic_digest, told.outcome.semantic_digest);
+            // Nothing is billed twice.
+            prop_assert_eq!(&carried.report.billing, &told.report.billing);
+        }
+        // And a second time.
+        events = carried.events[..carried.batches[again.index(carried.batches.len())]].to_vec();
+        let recovered = SessionWriter::recover(session(), graph.clone(), events.clone()).unwrap();
+        let carried = carry_on(recovered, &script, events);
+        let (outcome, _) = read_all(&graph, &carried).unwrap();
+        if script.stop.is_none() {
+            prop_assert_eq!(outcome.semantic_digest, told.outcome.semantic_digest);
+        }
+    }
+
+    #[test]
+    fn a_recovered_session_says_what_the_live_one_says(graph in checked(), script in script()) {
+        let told = play(&session(), &graph, &script);
+        let recovered = SessionWriter::recover(session(), graph.clone(), told.events.clone()).unwrap();
+        prop_assert!(recovered.under_way.is_empty() && recovered.waiting.is_empty());
+        let told_again = carry_on(recovered, &script, told.events.clone());
+        prop_assert_eq!(&told_again.report, &told.report);
+        prop_assert_eq!(&told_again.events, &told.events);
+    }
+
+    // shows C5.4, C11.2
+    #[test]
+    fn what_is_dropped_doubled_or_moved_is_found_out_or_changes_nothing(
+        graph in checked(),
+        script in script(),
+        at in any::<prop::sample::Index>(),
+        to in any::<prop::sample::Index>(),
+        how in 0_u8..3,
+        renumbered in any::<bool>(),
+    ) {
+        let told = play(&session(), &graph, &script);
+        let mut lie = told.clone();
+        let at = at.index(lie.events.len());
+        let event = if how == 1 { lie.events[at].clone() } else { lie.events.remove(at) };
+        if how > 0 {
+            lie.events.insert(to.index(lie.events.len() + 1), event);
+        }
+        if renumbered {
+            for (nth, event) in lie.events.iter_mut().enumerate() {
+                event.sequence = krako_contract::Sequence::new(nth as u64 + 1).unwrap();
+            }
+            lie.report.last_sequence = lie.events.len() as u64;
+        }
+        if let Ok((outcome, _)) = read_all(&graph, &lie) {
+            prop_assert_eq!(outcome, told.outcome);
+        }
+    }
+
+    // One field of one event or of the report, or one word of it, made another.
+    #[test]
+    fn what_is_altered_is_found_out_or_changes_nothing_that_decides(
+        graph in checked(),
+        script in script(),
+        at in any::<prop::sample::Index>(),
+        byte in any::<prop::sample::Index>(),
+        to in prop_oneof![Just(b'0'), Just(b'1'), Just(b'9'), Just(b'e'), any::<u8>()],
+    ) {
+        let told = play(&session(), &graph, &script);
+        let mut lie = told.clone();
+        let limits = WireLimits::default();
+        let at = at.index(lie.events.len() + 1);
+        if at == lie.events.len() {
+            let mut text = write(&lie.report).into_bytes();
+            let place = byte.index(text.len());
+            text[place] = to;
+            match read(&text, &limits) {
+                Ok(report) => lie.report = report,
+                Err(_) => return Ok(()),
+            }
+            if let Ok((outcome, _)) = read_all(&graph, &lie) {
+                prop_assert_eq!(outcome, told.outcome);
+            }
+        } else {
+            let mut text = lie.events[at].write().into_bytes();
+            let place = byte.index(text.len());
+            text[place] = to;
+            match Event::read(&text, &limits) {
+                Ok(event) => lie.events[at] = event,
+                Err(_) => return Ok(()),
+            }
+            // The digest at the end is of the outputs and of every stage; what it does not hold (times, tokens) is the
+            // fabric's own word, which its report then has to repeat.
+            if let Ok((outcome, _)) = read_all(&graph, &lie) {
+                prop_assert_eq!(outcome.semantic_digest, told.outcome.semantic_digest);
+                prop_assert_eq!(outcome.final_output, told.outcome.final_output);
+            }
+        }
+    }
+
+    // Nothing that reads what others wrote may panic or hang.
+    #[test]
+    fn no_order_of_events_makes_a_reader_panic(
+        graph in checked(),
+        script in script(),
+        order in prop::collection::vec(any::<prop::sample::Index>(), 0..40),
+    ) {
+        let told = play(&session(), &graph, &script);
+        let mut reader = reader(&graph);
+        let mut taken = Vec::new();
+        for (nth, at) in order.iter().enumerate() {
+            let mut event = told.events[at.index(told.events.len())].clone();
+            if nth == 0 {
+                event = told.events[0].clone();
+            }
+            event.sequence = krako_contract::Sequence::new(nth as u64 + 1).unwrap();
+            taken.push(event.clone());
+            if reader.take(&event).is_err() {
+                break;
+            }
+        }
+        let _ = SessionWriter::recover(session(), graph.clone(), taken);
+        let abandoned = reader.abandon(3);
+        prop_assert_eq!(abandoned.outcome.telemetry_bundle.tasks().len(), graph.tasks().len());
+    }
+
+    #[test]
+    fn a_run_that_is_given_up_tells_an_observer_everything(
+        graph in checked(),
+        script in script(),
+        cut in any::<prop::sample::Index>(),
+    ) {
+        let told = play(&session(), &graph, &script);
+        let mut reader = reader(&graph);
+        let mut fold = Fold::new(&graph);
+        for event in &told.events[..cut.index(told.events.len())] {
+            let Taken::New(made) = reader.take(event).unwrap() else { unreachable!() };
+            made.iter().for_each(|made| fold.apply(made));
+        }
+        let abandoned = reader.abandon(7);
+        abandoned.run_events.iter().for_each(|made| fold.apply(made));
+        prop_assert_eq!(fold.finish(7), abandoned.outcome.telemetry_bundle);
+    }
+}
 
 #[test]
-fn a_session_that_goes_well_is_read_as_it_was_written() {
-    let graph = CheckedGraph::parse(GRAPH, &Limits::default()).unwrap();
-    let session = SessionId::new("ses_1").unwrap();
+fn every_story_is_read_as_it_is_told() {
+    for story in Story::ALL {
+        let told = story.tell();
+        let mut reader = Story::reader();
+        for event in &told.events {
+            reader.take(event).unwrap();
+            // At least once.
+            assert_eq!(reader.take(event), Ok(Taken::Again), "{story:?}");
+        }
+        assert_eq!(reader.status(), Some(told.report.status), "{story:?}");
+        assert_eq!(reader.finish(&told.report).as_ref(), Ok(&told.outcome), "{story:?}");
+    }
+}
+
+// shows C5.2
+#[test]
+fn a_report_of_any_moment_is_one() {
+    let graph = Story::graph();
+    for story in Story::ALL {
+        let told = story.tell();
+        for &cut in &told.batches {
+            let recovered =
+                SessionWriter::recover(Story::session(), graph.clone(), told.events[..cut].to_vec()).unwrap();
+            let request = krako_contract::RequestId::new("r").unwrap();
+            let report = recovered.writer.report_document(&request, &krako_session::Prices::default());
+            assert_eq!(report.check(), Ok(()), "{story:?} {cut}");
+            assert_eq!(report.last_sequence, cut as u64);
+            let open = recovered.under_way.iter().filter(|attempt| attempt.open.claims > 0).count() as u64;
+            assert_eq!(report.progress.running, open, "{story:?} {cut}");
+            if cut == 0 {
+                let nothing = Progress { total: 6, waiting: 6, ..Progress::default() };
+                assert_eq!((report.status, report.progress), (SessionStatus::Accepted, nothing));
+            }
+        }
+    }
+}
+
+#[test]
+fn a_record_that_ends_within_a_batch_is_not_taken_up() {
+    let told = Story::Retried.tell();
+    for cut in 1..told.events.len() {
+        let recovered =
+            SessionWriter::recover(Story::session(), Story::graph(), told.events[..cut].to_vec());
+        // Two batches could have been one where nothing of the first asks for more.
+        if told.batches.contains(&cut) {
+            assert!(recovered.is_ok(), "{cut}");
+        } else if let Err(error) = recovered {
+            assert_eq!(error, NotRecoverable::WithinBatch { last: cut as u64 });
+        }
+    }
+}
+
+#[test]
+fn a_driver_that_is_wrong_is_told_and_changes_nothing() {
+    let graph = Story::graph();
     let at = Timestamp::new("2026-03-09T07:41:00Z").unwrap();
-    let mut writer = SessionWriter::new(session.clone(), graph.clone()).unwrap();
-    let mut events = writer.begin(&at, None).unwrap();
-    while !writer.is_finished() {
-        let (start, batch) = writer.next_start(&at).unwrap().unwrap();
-        events.extend(batch);
-        events.extend(writer.claimed(&at, start.task, start.attempt, None).unwrap());
-        let task = graph.task(start.task);
-        let output = match task.id.as_str() {
-            "message" => json!({"text": "t"}),
-            "draft" => json!({"answer": "a"}),
-            _ => json!({"question": "q", "answer": "a"}),
-        };
-        let report = AttemptReport {
-            task: start.task,
-            attempt: start.attempt,
-            elapsed_us: 5,
-            usage: if task.task_type.is_model() {
-                Usage { tokens_in: 3, tokens_out: 4, estimated: false }
-            } else {
-                Usage::default()
-            },
-            outcome: AttemptOutcome::Output(task.schema.admit(output).unwrap()),
-        };
-        events.extend(writer.report(&at, report).unwrap().1);
+    let node = || NodeId::new("node-1").ok();
+    let mut writer = SessionWriter::new(Story::session(), graph.clone()).unwrap();
+    assert_eq!(writer.end(&at, 0), Err(WriteRefused::NotBegun));
+    assert_eq!(writer.next_start(&at), Ok(None));
+    writer.begin(&at, None).unwrap();
+    assert_eq!(writer.begin(&at, None), Err(WriteRefused::Begun(at.clone())));
+    let message = graph.index_of("message").unwrap();
+    assert!(matches!(writer.claimed(&at, message, 0, node()), Err(WriteRefused::NotUnderWay { .. })));
+    let (start, _) = writer.next_start(&at).unwrap().unwrap();
+    assert_eq!(start.task, message);
+    assert!(matches!(writer.claimed(&at, message, 1, node()), Err(WriteRefused::NotUnderWay { .. })));
+    assert!(matches!(writer.end(&at, 0), Err(WriteRefused::Unfinished(_))));
+    for _ in 0..MAX_CLAIMS {
+        writer.claimed(&at, message, 0, node()).unwrap();
     }
-    events.extend(writer.end(&at, 12).unwrap());
-    let mut reader = SessionReader::new(session, GraphId::new(graph.graph_id()).unwrap(), graph);
-    for event in &events {
-        reader.take(event).unwrap();
-    }
-    let report = writer.report_document(&RequestId::new("r").unwrap(), &Prices::default());
-    let outcome = reader.finish(&report).unwrap();
-    assert_eq!(Some(&outcome), writer.outcome());
+    assert!(matches!(writer.claimed(&at, message, 0, node()), Err(WriteRefused::TooManyClaims { .. })));
+    assert!(matches!(writer.resume(&at, message, 0), Err(WriteRefused::Fact(_))));
+    assert!(matches!(writer.stop(&at, Stopping::LatencyExceeded, 59_999), Err(WriteRefused::Fact(_))));
+    let last = writer.last();
+    assert!(!writer.stop(&at, Stopping::Cancelled, 3).unwrap().is_empty());
+    assert_eq!(writer.stop(&at, Stopping::LatencyExceeded, 60_000), Ok(vec![]));
+    assert_eq!(writer.last(), last.and_then(|last| last.next()));
+}
+
+#[test]
+fn a_long_id_leaves_no_room_for_those_of_events() {
+    let graph = CheckedGraph::parse(Story::GRAPH, &Limits::default()).unwrap();
+    let long = SessionId::new(&"s".repeat(108)).unwrap();
+    assert!(SessionWriter::new(long, graph.clone()).is_err());
+    assert!(SessionWriter::new(SessionId::new(&"s".repeat(107)).unwrap(), graph).is_ok());
 }
