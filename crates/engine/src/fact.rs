@@ -122,7 +122,7 @@ pub enum FactRefused {
         task: String,
     },
     /// The run's time is not over, or was never capped.
-    #[error("{told} ms are said to exceed a `max_latency_ms` of {declared:?}")]
+    #[error("{told} ms are said to exceed `max_latency_ms`, which is {}", .declared.map_or_else(|| String::from("not declared"), |ms| ms.to_string()))]
     LatencyNotExceeded {
         /// As declared.
         declared: Option<u64>,

@@ -236,6 +236,14 @@ pub enum WrongUnit {
         /// Where it runs.
         pool: WorkUnitKind,
     },
+    /// Tokens of a unit that asks no model (C11.2).
+    #[error("`{event}` says that an attempt of `{unit}` spent tokens, and it runs on `cpu`")]
+    TokensWithoutModel {
+        /// The unit.
+        unit: String,
+        /// The event's name.
+        event: &'static str,
+    },
     /// An attempt beyond the retries that the task declares (C7.3).
     #[error("attempt {attempt} of `{unit}` is beyond its {retries} retries")]
     AttemptBeyondCap {
@@ -312,7 +320,8 @@ fn of_unit(graph: &CheckedGraph, told: &UnitHappening) -> Result<Vec<RunEvent>, 
         Some(end) => {
             only(WorkUnitKind::Cpu)?;
             if end.tokens_in > 0 || end.tokens_out > 0 {
-                only(WorkUnitKind::LlmPod)?;
+                let (unit, event) = (unit.to_owned(), told.event.kind().as_str());
+                return Err(WrongUnit::TokensWithoutModel { unit, event });
             }
             Ok(Some(ended(end, attempt)))
         }

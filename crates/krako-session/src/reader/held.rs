@@ -50,7 +50,7 @@ pub(super) fn against(reader: &SessionReader, report: &SessionReport) -> Result<
     match report.semantic_digest {
         Some(told) if told == said.semantic_digest => {}
         Some(told) => return differs("semantic_digest", &told, &said.semantic_digest),
-        None => return differs("semantic_digest", &"not there", &said.semantic_digest),
+        None => return differs("semantic_digest", &"absent", &said.semantic_digest),
     }
     output(report, ended)?;
     progress(&report.progress, ended)?;
@@ -76,8 +76,8 @@ fn output(report: &SessionReport, ended: &Ended) -> Result<(), Found> {
     let words = |there: bool, of: &str| if there { String::from(of) } else { String::from("none") };
     Err(Found::Report {
         field: String::from("final_output"),
-        told: words(told.is_some(), "one"),
-        own: words(own.is_some(), "another, that of the root"),
+        told: words(told.is_some(), "an output that is not the root's"),
+        own: words(own.is_some(), "the root's"),
     })
 }
 

@@ -212,7 +212,7 @@ pub(super) fn same_end(event: &Event, told: &SessionEnded, ended: &Ended) -> Res
     let (name, own_name) = (event.name(), ended.event().kind().as_str());
     let reason = |ended: &SessionEnded| match ended.stop_reason {
         Some(reason) => format!("`{}`", reason.as_str()),
-        None => String::from("not there"),
+        None => String::from("absent"),
     };
     if told.stop_reason != own.stop_reason {
         return Err(("stop_reason", reason(told), reason(own)));

@@ -111,20 +111,13 @@ pub fn carry_on(recovered: Recovered, script: &Script, events: Vec<Event>) -> To
 impl<'s> World<'s> {
     fn new(writer: SessionWriter, script: &'s Script, events: Vec<Event>) -> Self {
         let batches = vec![events.len()];
-        Self {
-            writer,
-            script,
-            running: vec![],
-            waiting: vec![],
-            events,
-            batches,
-            ends: 0,
-            picked: 0,
-        }
+        Self { writer, script, running: vec![], waiting: vec![], events, batches, ends: 0, picked: 0 }
     }
 
     fn at(&self) -> Timestamp {
-        Timestamp::from_unix_us(1_773_042_060_000_000 + 50_000 * i64::try_from(self.events.len()).unwrap_or(0))
+        Timestamp::from_unix_us(
+            1_773_042_060_000_000 + 50_000 * i64::try_from(self.events.len()).unwrap_or(0),
+        )
     }
 
     fn say(&mut self, batch: Vec<Event>) {
