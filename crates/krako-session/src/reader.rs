@@ -6,6 +6,7 @@ use engine::RunOutcome;
 use kora_ir::CheckedGraph;
 use krako_contract::{
     Event, EventIntake, GraphId, Region, Sequence, SessionId, SessionReport, SessionStatus, Taken as Intake,
+    WrongEvent,
 };
 use sha2::{Digest, Sha256};
 use telemetry::Event as RunEvent;
@@ -72,12 +73,13 @@ impl SessionReader {
     ///
     /// # Errors
     ///
-    /// [`Found`]. After what is [out of its place](Found::Place) the reader goes on where it was; after anything else it
-    /// answers the same for good.
+    /// [`Found`]. What is [out of its place](Found::Place) was not taken, and the reader goes on where it was; after
+    /// anything else it answers the same for good.
     pub fn take(&mut self, event: &Event) -> Result<Taken, Found> {
         if let Some(found) = &self.found {
             return Err(found.clone());
         }
+        self.bounded(event)?;
         let taken = self.intake.take(event)?;
         let result = match taken {
             Intake::New => {
@@ -154,6 +156,17 @@ impl SessionReader {
             return Abandoned { outcome: ended.outcome, run_events: Vec::new() };
         }
         self.replay.abandon(latency_ms)
+    }
+
+    /// Whether there are no more events, the next included, than what has happened so far can make.
+    fn bounded(&self, event: &Event) -> Result<(), Found> {
+        let next = self.intake.last().map_or(Some(Sequence::FIRST), Sequence::next);
+        let most = self.intake.most_after(self.replay.started);
+        let sequence = event.sequence.number();
+        if Some(event.sequence) == next && sequence > most {
+            return Err(Found::Place(WrongEvent::TooMany { sequence, most }));
+        }
+        Ok(())
     }
 
     pub(crate) fn session(&self) -> &SessionId {

@@ -34,6 +34,8 @@ pub(crate) struct Replay {
     /// The attempt that each unit is at; none before its first.
     // Invariant: one for each task.
     attempts: Vec<Option<u32>>,
+    /// Attempts that have started.
+    pub(crate) started: u64,
     // Invariant: an entry for each attempt that is under way.
     pub(crate) open: BTreeMap<TaskIndex, OpenAttempt>,
     /// Units under way that no longer count.
@@ -54,6 +56,7 @@ impl Replay {
             replies: BTreeMap::new(),
             owed: BTreeMap::new(),
             attempts: vec![None; graph.tasks().len()],
+            started: 0,
             open: BTreeMap::new(),
             unwanted: BTreeSet::new(),
             stopping: None,
@@ -95,6 +98,7 @@ impl Replay {
             match made {
                 RunEvent::AttemptStarted { attempt, .. } => {
                     self.attempts[task.as_usize()] = Some(attempt);
+                    self.started += 1;
                     let since = event.timestamp.clone();
                     self.open.insert(task, OpenAttempt { attempt, since, claims: 0 });
                 }

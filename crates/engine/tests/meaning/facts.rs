@@ -306,3 +306,37 @@ fn the_events_of_a_run_fold_to_its_bundle_closing_ones_included() {
     run.drain_events().for_each(|event| fold.apply(&event));
     assert_eq!(fold.finish(3), run.finish(3).unwrap().telemetry_bundle);
 }
+
+#[test]
+fn what_fails_before_anything_can_start_is_told_to_an_observer_too() {
+    let model = T { id: "a".into(), model: true, tokens: 0, ms: 100, ..T::default() };
+    let graph = G { tasks: vec![model], budgets: json!({}), fail_fast: false }.check();
+    let mut run = Run::new(graph.clone()).observed();
+    let mut fold = telemetry::Fold::new(&graph);
+    run.drain_events().for_each(|event| fold.apply(&event));
+    assert_eq!(run.next_start(), None);
+    assert_eq!(fold.finish(0), run.finish(0).unwrap().telemetry_bundle);
+}
+
+#[test]
+fn an_attempt_under_way_can_be_given_again_and_a_wait_be_waited_again() {
+    let task = |id: &str| T { id: id.into(), model: true, tokens: 9, ms: 100, retries: 1, ..T::default() };
+    let graph = G { tasks: vec![task("a"), task("b")], budgets: json!({}), fail_fast: false }.check();
+    let mut run = Run::new(graph.clone());
+    let (a, b) = (run.next_start().unwrap(), run.next_start().unwrap());
+    assert_eq!((run.under_way(a.task), run.under_way(b.task)), (Some(a.clone()), Some(b.clone())));
+    let failed = AttemptOutcome::Failed { message: "m".into(), transient: true };
+    let report = AttemptReport { outcome: failed, ..play(&graph, &Script::default(), &a) };
+    let next = run.report(report).unwrap();
+    assert_eq!(run.waiting().collect::<Vec<_>>(), [(a.task, next)]);
+    assert_eq!((run.under_way(a.task), run.output(a.task)), (None, None));
+    run.resume(a.task, 5).unwrap();
+    assert_eq!(run.waiting().count(), 0);
+    let again = run.next_start().unwrap();
+    assert_eq!((again.attempt, run.under_way(a.task)), (1, Some(again.clone())));
+    run.report(play(&graph, &Script::default(), &b)).unwrap();
+    assert!(run.output(b.task).is_some());
+    // Nobody waits for what does not count.
+    run.cancel();
+    assert_eq!(run.waiting().count(), 0);
+}

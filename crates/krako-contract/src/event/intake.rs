@@ -18,6 +18,7 @@ pub struct EventIntake {
     graph_id: GraphId,
     digest: kora_ir::GraphDigest,
     next: Option<Sequence>,
+    units: u64,
     most: u64,
     ended: bool,
 }
@@ -103,6 +104,7 @@ impl EventIntake {
             graph_id,
             digest: *graph.digest(),
             next: Some(Sequence::FIRST),
+            units: graph.tasks().len() as u64,
             most: most(graph),
             ended: false,
         }
@@ -161,6 +163,13 @@ impl EventIntake {
         };
         self.next = event.sequence.next();
         Ok(Taken::New)
+    }
+
+    /// Events that can have been told at most once `started` attempts have: fewer than a session can have in all, so that a
+    /// fabric that only says idle things is stopped early.
+    pub fn most_after(&self, started: u64) -> u64 {
+        let units = self.units.saturating_add(started);
+        units.saturating_mul(PER_ATTEMPT).saturating_add(OF_SESSION).min(self.most)
     }
 
     /// The last event that was taken: the `Last-Event-ID` of a reader who lost its connection.

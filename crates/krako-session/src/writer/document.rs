@@ -3,7 +3,6 @@
 use krako_contract::{
     API_VERSION, CONTRACT_VERSION, Json, RequestId, SessionReport, SessionStatus, SessionTelemetry, mapping,
 };
-use telemetry::CloudFields;
 
 use super::SessionWriter;
 use crate::price::Prices;
@@ -41,12 +40,9 @@ impl SessionWriter {
     }
 
     fn session_telemetry(&self) -> Option<SessionTelemetry> {
-        let bundle = self.ended.as_ref()?.outcome.telemetry_bundle.clone();
-        let cloud = CloudFields {
-            region: self.region.as_ref().map(|region| region.as_str().to_owned()),
-            ..CloudFields::default()
-        };
+        let ended = self.ended.as_ref()?;
         // Its names were looked at when the session was made.
-        mapping::session_telemetry(&bundle.with_cloud(cloud)).ok()
+        let telemetry = mapping::session_telemetry(&ended.outcome.telemetry_bundle).ok()?;
+        Some(SessionTelemetry { region: self.region.clone(), ..telemetry })
     }
 }
