@@ -5,8 +5,9 @@ use std::time::{Duration, Instant};
 use schema_grammar::{Constraint, GrammarError, Vocabulary};
 use thiserror::Error;
 
-use crate::prefix::{CHUNK, PrefixCache};
-use crate::runtime::{Runtime, RuntimeError};
+use crate::pace::Pace;
+use crate::prefix::PrefixCache;
+use crate::runtime::{Pass, Runtime, RuntimeError};
 use crate::sampler::Sampler;
 use crate::text::Pending;
 
@@ -86,7 +87,7 @@ pub(crate) trait Listener {
     /// [`GenerationError::Unheard`] if nobody can be told.
     fn piece(&mut self, text: String, tokens: u64) -> Result<(), GenerationError>;
 
-    /// Whether to stop now. Asked between passes.
+    /// Whether to stop now. Asked between passes and within them.
     fn halt(&mut self) -> Option<Halt>;
 }
 
@@ -106,6 +107,7 @@ pub(crate) fn check_context(
 /// Generates one reply. Not one token more than [`Job::max_tokens`] is generated, forced ones included (C7.2).
 pub(crate) fn generate<R: Runtime>(
     runtime: &mut R,
+    pace: &mut Pace,
     cache: &mut PrefixCache<R::Kept>,
     vocabulary: &Vocabulary,
     job: Job<'_>,
@@ -115,13 +117,11 @@ pub(crate) fn generate<R: Runtime>(
     let began = Instant::now();
     let cached_tokens = cache.begin(runtime, job.prompt);
     let mut summary = Summary { cached_tokens, ..Summary::default() };
-    for chunk in job.prompt.get(cached_tokens..).unwrap_or_default().chunks(CHUNK) {
-        if let Some(halt) = listener.halt() {
-            summary.finish = Finish::Halted(halt);
-            summary.prompt_time = began.elapsed();
-            return Ok(summary);
-        }
-        runtime.feed(chunk)?;
+    let unread = job.prompt.get(cached_tokens..).unwrap_or_default();
+    if let Some(halt) = feed(runtime, pace, unread, listener)? {
+        summary.finish = Finish::Halted(halt);
+        summary.prompt_time = began.elapsed();
+        return Ok(summary);
     }
     cache.remember(runtime, job.prompt);
     summary.prompt_time = began.elapsed();
@@ -129,9 +129,25 @@ pub(crate) fn generate<R: Runtime>(
     let began = Instant::now();
     let mut reply =
         Reply { job, vocabulary, pending: Pending::default(), untold: 0, allowed: Vec::new(), summary };
-    reply.summary.finish = reply.run(runtime, listener)?;
+    reply.summary.finish = reply.run(runtime, pace, listener)?;
     reply.summary.decode_time = began.elapsed().saturating_sub(reply.summary.mask_time);
     Ok(reply.summary)
+}
+
+/// Feeds tokens until they are in, or the listener halts it.
+fn feed<R: Runtime>(
+    runtime: &mut R,
+    pace: &mut Pace,
+    tokens: &[u32],
+    listener: &mut impl Listener,
+) -> Result<Option<Halt>, GenerationError> {
+    let mut halt = None;
+    let mut stop = || {
+        halt = listener.halt();
+        halt.is_some()
+    };
+    let pass = pace.feed(runtime, tokens, &mut stop)?;
+    Ok(halt.filter(|_| pass == Pass::Stopped))
 }
 
 struct Reply<'a> {
@@ -149,6 +165,7 @@ impl Reply<'_> {
     fn run<R: Runtime>(
         &mut self,
         runtime: &mut R,
+        pace: &mut Pace,
         listener: &mut impl Listener,
     ) -> Result<Finish, GenerationError> {
         let mut unfed = Vec::new();
@@ -167,11 +184,8 @@ impl Reply<'_> {
             if self.left() == 0 {
                 return Ok(Finish::Length);
             }
-            for chunk in unfed.chunks(CHUNK) {
-                if let Some(halt) = listener.halt() {
-                    return Ok(Finish::Halted(halt));
-                }
-                runtime.feed(chunk)?;
+            if let Some(halt) = feed(runtime, pace, &unfed, listener)? {
+                return Ok(Finish::Halted(halt));
             }
             unfed.clear();
             if let Some(halt) = listener.halt() {

@@ -18,6 +18,7 @@ mod text;
 mod tokenizer;
 
 mod generation;
+mod pace;
 mod prefix;
 mod sampler;
 

@@ -10,7 +10,7 @@ use self::rotation::Rotation;
 pub(crate) use self::sequence::Sequence;
 use self::shape::Shape;
 use crate::numbers::{self, Gate, Instructions, Lanes, Matrix, Normalise, Quantised, Work, matmul};
-use crate::runtime::{Runtime, RuntimeError};
+use crate::runtime::{Batch, Pass, Runtime, RuntimeError};
 use crate::weights::{Weights, WeightsError};
 
 /// A model in memory, and the one sequence that it is at.
@@ -211,9 +211,13 @@ impl Runtime for Llama {
         kept
     }
 
-    fn feed(&mut self, tokens: &[u32]) -> Result<(), RuntimeError> {
+    fn batch(&self) -> Batch {
+        Batch::Any
+    }
+
+    fn feed(&mut self, tokens: &[u32], stop: &mut dyn FnMut() -> bool) -> Result<Pass, RuntimeError> {
         if tokens.is_empty() {
-            return Ok(());
+            return Ok(Pass::Whole);
         }
         if self.sequence.len() + tokens.len() > self.shape.context {
             return Err(RuntimeError::Full { context_tokens: self.shape.context });
@@ -221,10 +225,15 @@ impl Runtime for Llama {
         self.embed(tokens)?;
         self.rotation.reach(self.sequence.len() + tokens.len());
         for layer in 0..self.layers.len() {
+            // What a layer takes is far more than a look at the clock.
+            if stop() {
+                return Ok(Pass::Stopped);
+            }
             self.pass(layer, tokens.len());
         }
         self.sequence.advance(tokens.len());
-        self.finish()
+        self.finish()?;
+        Ok(Pass::Whole)
     }
 
     fn scores(&mut self, tokens: &[u32]) -> Result<&[f32], RuntimeError> {

@@ -9,6 +9,7 @@ use schema_grammar::{Grammar, GrammarError, Vocabulary};
 
 use crate::generation::{self, GenerationError, Job, Listener, Summary};
 use crate::llama::Llama;
+use crate::pace::Pace;
 use crate::prefix::PrefixCache;
 use crate::runtime::Runtime;
 use crate::sampler::Sampler;
@@ -24,6 +25,7 @@ pub(crate) struct Model<R: Runtime> {
     template: Template,
     vocabulary: Vocabulary,
     cache: PrefixCache<R::Kept>,
+    pace: Pace,
 }
 
 impl Model<Llama> {
@@ -44,7 +46,15 @@ impl Model<Llama> {
         let tokenizer = Tokenizer::read(weights.metadata())?;
         let template = Template::read(weights.metadata(), &tokenizer)?;
         let vocabulary = tokenizer.vocabulary()?;
-        Ok(Self { runtime, architecture, tokenizer, template, vocabulary, cache: PrefixCache::new() })
+        Ok(Self {
+            runtime,
+            architecture,
+            tokenizer,
+            template,
+            vocabulary,
+            cache: PrefixCache::new(),
+            pace: Pace::new(),
+        })
     }
 }
 
@@ -104,7 +114,8 @@ impl<R: Runtime> Model<R> {
             sampler: prepared.sampler,
             max_tokens: prepared.max_tokens,
         };
-        generation::generate(&mut self.runtime, &mut self.cache, &self.vocabulary, job, listener)
+        let Self { runtime, pace, cache, vocabulary, .. } = self;
+        generation::generate(runtime, pace, cache, vocabulary, job, listener)
     }
 }
 

@@ -4,8 +4,8 @@ use std::collections::VecDeque;
 
 use crate::runtime::Runtime;
 
-/// Tokens of a prompt that are computed at once, counted from its first. Reuse is of whole ones, so that a token
-/// meets the same company whether it was computed now or earlier.
+/// What is remembered of a prompt is whole pieces of so many tokens, counted from its first. Where the company of a
+/// token matters ([`Batch::Fixed`](crate::runtime::Batch)), it is then the same whether it was computed now or earlier.
 pub(crate) const CHUNK: usize = 32;
 /// Prompts that are remembered.
 const MAX_PROMPTS: usize = 4;

@@ -24,12 +24,16 @@ pub(crate) trait Runtime: Send {
     /// Keeps the first `tokens` of this sequence.
     fn keep(&self, tokens: usize) -> Self::Kept;
 
-    /// Appends tokens to the sequence.
+    /// How many tokens may be fed at once.
+    fn batch(&self) -> Batch;
+
+    /// Appends tokens to the sequence, all of them or none. `stop` is asked within the pass, as often as this runtime
+    /// can look up, and ends it.
     ///
     /// # Errors
     ///
     /// [`RuntimeError`]; the sequence is of no use then.
-    fn feed(&mut self, tokens: &[u32]) -> Result<(), RuntimeError>;
+    fn feed(&mut self, tokens: &[u32], stop: &mut dyn FnMut() -> bool) -> Result<Pass, RuntimeError>;
 
     /// How likely each of `tokens` is to come next, as unnormalised logarithms in the same order.
     ///
@@ -37,6 +41,26 @@ pub(crate) trait Runtime: Send {
     ///
     /// [`RuntimeError`] if nothing was fed, or a token does not exist.
     fn scores(&mut self, tokens: &[u32]) -> Result<&[f32], RuntimeError>;
+}
+
+/// How many tokens a runtime may be fed at once.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Batch {
+    /// Any number, and from pass to pass another: no bit of what is computed depends on it.
+    Any,
+    /// Always so many at most, counted from the sequence's first: others would be added up in another order.
+    #[cfg_attr(not(test), expect(dead_code, reason = "to our own forward pass it does not matter"))]
+    Fixed(usize),
+}
+
+/// What became of tokens that were fed.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[must_use]
+pub(crate) enum Pass {
+    /// They are part of the sequence.
+    Whole,
+    /// The caller stopped it: they are not.
+    Stopped,
 }
 
 /// A pass that gave no result.

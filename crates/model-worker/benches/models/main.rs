@@ -20,9 +20,10 @@ use crate::busy::Busy;
 use crate::contestant::Contestant;
 
 const USAGE: &str = "\
-usage: cargo xtask bench models [--contended] [--repeats N] [--threads N,N] [--no-peer]
+usage: cargo xtask bench models [--contended] [--backend PATH] [--repeats N] [--threads N,N] [--no-peer]
 
   --contended   beside processes that only compute, instead of speed
+  --backend P   with `--contended`: a built `kora-backend`, to see by how much its runs miss deadlines, too
   --repeats N   how often everything is asked (default 5; 3 with --contended)
   --threads N   numbers of threads, separated by commas (default 1,2)
   --no-peer     without llama.cpp's server";
@@ -32,6 +33,7 @@ struct Options {
     repeats: Option<usize>,
     threads: Vec<usize>,
     peer: bool,
+    backend: Option<PathBuf>,
 }
 
 fn main() -> ExitCode {
@@ -54,12 +56,14 @@ fn main() -> ExitCode {
 }
 
 fn options(mut args: impl Iterator<Item = String>) -> anyhow::Result<Options> {
-    let mut options = Options { contended: false, repeats: None, threads: vec![1, 2], peer: true };
+    let mut options =
+        Options { contended: false, repeats: None, threads: vec![1, 2], peer: true, backend: None };
     while let Some(arg) = args.next() {
         let mut value = || args.next().ok_or_else(|| anyhow::anyhow!("`{arg}` needs a value\n\n{USAGE}"));
         match arg.as_str() {
             "--contended" => options.contended = true,
             "--no-peer" => options.peer = false,
+            "--backend" => options.backend = Some(PathBuf::from(value()?)),
             "--repeats" => options.repeats = Some(value()?.parse::<std::num::NonZeroUsize>()?.get()),
             "--threads" => {
                 let counts = value()?;
@@ -92,7 +96,7 @@ fn run(options: &Options) -> anyhow::Result<()> {
         figures::load()
     );
     if options.contended {
-        contended::compare(&mut contestants, options.repeats.unwrap_or(3))?;
+        contended::compare(&mut contestants, options.backend.as_deref(), options.repeats.unwrap_or(3))?;
     } else {
         speed::compare(&mut contestants, options.repeats.unwrap_or(5))?;
     }

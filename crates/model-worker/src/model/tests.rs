@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use crate::generation::{Finish, Halt};
 use crate::model::Model;
+use crate::runtime::{Pass, Runtime as _};
 use crate::sample::{ask, ask_until, model, request};
 
 const STORY: &str =
@@ -64,16 +65,39 @@ fn no_reply_has_one_token_more_than_its_cap() {
 
 // shows C7.4
 #[test]
-fn it_stops_between_two_passes_when_told() {
+fn it_stops_between_two_passes_and_within_one_when_told_and_nothing_is_left_of_it() {
     let mut model = model();
+    let asked = request(STORY, words(), 40);
+    let whole = ask(&mut model, &asked).unwrap();
     for halt in [Halt::Deadline, Halt::Cancelled] {
-        for at in [1, 2, 5, 9] {
-            let reply = ask_until(&mut model, &request(STORY, words(), 40), Some((at, halt))).unwrap();
-            assert_eq!(reply.summary.finish, Finish::Halted(halt));
-            assert!(reply.told < 10);
+        for at in [1, 2, 5, 31, 32, 33, 90, 150] {
+            model.forget();
+            let reply = ask_until(&mut model, &asked, Some((at, halt))).unwrap();
+            assert_eq!(reply.summary.finish, Finish::Halted(halt), "asked {at} times");
+            assert!(whole.text.starts_with(&reply.text) && reply.told < whole.told, "{reply:?}");
+            assert_eq!(ask(&mut model, &asked).unwrap().text, whole.text);
         }
     }
-    assert_eq!(ask(&mut model, &request(STORY, words(), 1)).unwrap().told, 1);
+}
+
+// shows C6.1
+#[test]
+fn how_many_tokens_a_pass_has_changes_no_bit() {
+    let mut model = model();
+    let prompt = model.prompt(&request(STORY, words(), 1).messages).unwrap();
+    let every: Vec<u32> = (0..u32::try_from(model.vocabulary.size()).unwrap()).collect();
+    let Model { runtime, .. } = &mut *model;
+    let mut scores = |tokens: usize| {
+        runtime.clear();
+        for tokens in prompt.chunks(tokens) {
+            assert_eq!(runtime.feed(tokens, &mut || false).unwrap(), Pass::Whole);
+        }
+        runtime.scores(&every).unwrap().iter().map(|score| score.to_bits()).collect::<Vec<_>>()
+    };
+    let right = scores(1);
+    for tokens in [3, 4, 12, 20, 32, prompt.len()] {
+        assert!(scores(tokens) == right, "{tokens} tokens a pass");
+    }
 }
 
 #[test]
