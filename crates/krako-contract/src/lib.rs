@@ -13,6 +13,7 @@ mod json;
 mod name;
 mod timestamp;
 
+mod objects;
 mod reading;
 
 mod submission;

@@ -9,6 +9,7 @@ use serde_json::error::Category;
 use serde_path_to_error::{Path, Segment};
 use thiserror::Error;
 
+use crate::objects::Objects;
 use crate::version::{Declared, Declares};
 use crate::{VersionMismatch, WireLimits};
 
@@ -163,7 +164,7 @@ pub(crate) fn negotiate(
     document: &'static str,
     declares: Declares,
 ) -> Result<(), InvalidDocument> {
-    // The derived reader would take a list for the fields in their order.
+    // Before anything is read of it, in words of its own.
     if !text.trim_start().starts_with('{') {
         return Err(InvalidDocument::field(document, "", "this is no JSON object"));
     }
@@ -178,7 +179,7 @@ pub(crate) fn fields<'d, T: serde::Deserialize<'d>>(
     document: &'static str,
 ) -> Result<T, InvalidDocument> {
     let mut deserializer = serde_json::Deserializer::from_str(text);
-    let read = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
+    let read = serde_path_to_error::deserialize(Objects(&mut deserializer)).map_err(|error| {
         let pointer = pointer(error.path());
         invalid(document, pointer, error.inner())
     })?;
