@@ -33,7 +33,7 @@ impl Offer {
     /// What a backend of this behaviour offers.
     pub(super) fn of(does: Behaviour) -> Self {
         let operations_only = does.is(Quirk::OnlyOperations);
-        let all = [TaskType::Deterministic, TaskType::Model, TaskType::Aggregation];
+        let all = TaskType::ALL;
         let lanes = |quirk, lanes| does.is(quirk).then_some(lanes);
         Self {
             does,

@@ -74,6 +74,9 @@ pub enum TaskType {
 }
 
 impl TaskType {
+    /// Every member, in the order declared.
+    pub const ALL: [Self; 3] = [Self::Deterministic, Self::Model, Self::Aggregation];
+
     /// Whether the task invokes a model. Everything else is deterministic work (C11.2).
     pub fn is_model(self) -> bool {
         match self {

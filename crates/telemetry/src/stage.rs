@@ -28,6 +28,18 @@ pub enum Stage {
 }
 
 impl Stage {
+    /// Every member, in the order declared.
+    pub const ALL: [Self; 8] = [
+        Self::TaskConstructed,
+        Self::DagValidated,
+        Self::DeterministicExecution,
+        Self::ModelInvocation,
+        Self::SchemaValidation,
+        Self::Aggregation,
+        Self::TaskCompleted,
+        Self::TaskFailed,
+    ];
+
     /// The word on the wire.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -52,16 +64,8 @@ mod tests {
 
     #[test]
     fn the_word_on_the_wire_is_the_one_in_json() {
-        for stage in [
-            Stage::TaskConstructed,
-            Stage::DagValidated,
-            Stage::DeterministicExecution,
-            Stage::ModelInvocation,
-            Stage::SchemaValidation,
-            Stage::Aggregation,
-            Stage::TaskCompleted,
-            Stage::TaskFailed,
-        ] {
+        for (place, stage) in Stage::ALL.into_iter().enumerate() {
+            assert_eq!(stage as usize, place);
             assert_eq!(serde_json::to_value(stage).unwrap(), stage.as_str());
         }
     }

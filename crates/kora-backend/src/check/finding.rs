@@ -86,7 +86,7 @@ impl Checked {
 
 /// How many tasks of each type there are.
 pub(super) fn tasks_by_type(graph: &CheckedGraph) -> [(String, usize); 3] {
-    [TaskType::Deterministic, TaskType::Model, TaskType::Aggregation].map(|task_type| {
+    TaskType::ALL.map(|task_type| {
         let count = graph.tasks().iter().filter(|task| task.task_type == task_type).count();
         (task_type.as_str().to_owned(), count)
     })

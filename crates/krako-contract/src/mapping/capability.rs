@@ -21,9 +21,7 @@ fn extension(word: &str) -> Option<Extension> {
 }
 
 fn task_type(word: &str) -> Option<TaskType> {
-    [TaskType::Deterministic, TaskType::Model, TaskType::Aggregation]
-        .into_iter()
-        .find(|task_type| task_type.as_str() == word)
+    TaskType::ALL.into_iter().find(|task_type| task_type.as_str() == word)
 }
 
 /// Capabilities as a fabric tells them.

@@ -82,14 +82,13 @@ pub fn stage_of_state(state: WorkUnitState, task_type: TaskType) -> Option<Stage
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{STAGES, TASK_TYPES};
 
     // shows C5.4, C6.1
     #[test]
     fn every_stage_shows_as_krako_publishes() {
-        let shown: Vec<String> = STAGES
-            .iter()
-            .map(|&stage| {
+        let shown: Vec<String> = Stage::ALL
+            .into_iter()
+            .map(|stage| {
                 let kinds: Vec<_> = event_kinds(stage).iter().map(|kind| kind.as_str()).collect();
                 format!("{} {} ({})", stage.as_str(), kinds.join(" → "), state(stage))
             })
@@ -99,8 +98,8 @@ mod tests {
 
     #[test]
     fn a_stage_comes_back_from_the_state_that_it_makes() {
-        for task_type in TASK_TYPES {
-            for stage in STAGES {
+        for task_type in TaskType::ALL {
+            for stage in Stage::ALL {
                 let own = match stage {
                     Stage::DeterministicExecution => task_type == TaskType::Deterministic,
                     Stage::ModelInvocation => task_type == TaskType::Model,
