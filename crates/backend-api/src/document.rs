@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use kora_ir::{InvalidGraph, Violation};
+use kora_ir::{InvalidGraph, Violation, kind_of};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -82,15 +82,7 @@ pub struct Fault {
 impl Fault {
     /// A value of another JSON type than it must be.
     pub fn wrong_type(pointer: String, expected: &str, found: &Value, help: &str) -> Self {
-        let found = match found {
-            Value::Null => "null",
-            Value::Bool(_) => "a boolean",
-            Value::Number(_) => "a number",
-            Value::String(_) => "a string",
-            Value::Array(_) => "an array",
-            Value::Object(_) => "an object",
-        };
-        let message = format!("this is {found} and must be {expected}");
+        let message = format!("this is {} and must be {expected}", kind_of(found));
         Self { code: "wrong-type", pointer, message, help: help.to_owned() }
     }
 }

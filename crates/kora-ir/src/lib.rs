@@ -44,6 +44,7 @@ pub use crate::graph::{CheckedGraph, FailurePolicy};
 pub use crate::id::{GraphDigest, TaskId, TaskIndex, TaskNames};
 pub use crate::limits::Limits;
 pub use crate::prompt::{Message, PromptError, PromptTemplate, Role};
+pub use crate::read::kind_of;
 pub use crate::reference::{Filled, Template, UnresolvedReason, UnresolvedReference};
 pub use crate::schema::{OutputSchema, SchemaError, SchemaMismatch, ValidatedOutput};
 pub use crate::skip::{SkipCondition, SkipWhen};

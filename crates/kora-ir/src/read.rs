@@ -26,8 +26,8 @@ pub(crate) use self::words::id_fault;
 use crate::report::{At, Report};
 use crate::{Limits, OutputSchema, ViolationCode};
 
-/// The kind of a value, with its article.
-pub(crate) fn described(value: &serde_json::Value) -> &'static str {
+/// What kind of JSON value it is, with its article: `null`, `a boolean`, `an object` and so on. For messages.
+pub fn kind_of(value: &serde_json::Value) -> &'static str {
     use serde_json::Value;
     match value {
         Value::Null => Kind::Null,

@@ -1,5 +1,6 @@
 //! Arguments read by name, each mistake told with its place.
 
+use kora_ir::kind_of;
 use serde_json::{Map, Value};
 
 use crate::pointer::{Pointer, escaped};
@@ -18,18 +19,6 @@ pub(crate) fn holds_reference(value: &Value) -> bool {
         Value::Object(members) => members.contains_key("$from") || members.values().any(holds_reference),
         Value::Array(items) => items.iter().any(holds_reference),
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => false,
-    }
-}
-
-/// What sort of JSON value it is, with its article.
-pub(crate) fn sort_of(value: &Value) -> &'static str {
-    match value {
-        Value::Null => "null",
-        Value::Bool(_) => "a boolean",
-        Value::Number(_) => "a number",
-        Value::String(_) => "a string",
-        Value::Array(_) => "an array",
-        Value::Object(_) => "an object",
     }
 }
 
@@ -54,7 +43,7 @@ impl<'a> Fields<'a> {
         let Value::Object(members) = value else {
             return Err(OperationError::invalid_args(
                 place,
-                format!("expected an object, found {}", sort_of(value)),
+                format!("expected an object, found {}", kind_of(value)),
             )
             .mend(members_are(known)));
         };
@@ -171,7 +160,7 @@ impl<'a> Fields<'a> {
 
 /// An argument of the wrong type.
 pub(crate) fn expected_arg(place: String, wanted: &str, found: &Value) -> OperationError {
-    OperationError::invalid_args(place, format!("expected {wanted}, found {}", sort_of(found)))
+    OperationError::invalid_args(place, format!("expected {wanted}, found {}", kind_of(found)))
         .mend(format!("write {wanted} here"))
 }
 
@@ -179,7 +168,7 @@ pub(crate) fn expected_arg(place: String, wanted: &str, found: &Value) -> Operat
 pub(crate) fn expected_input(pointer: &str, wanted: &str, found: &Value) -> OperationError {
     OperationError::invalid_input(
         format!("/input{pointer}"),
-        format!("expected {wanted}, found {}", sort_of(found)),
+        format!("expected {wanted}, found {}", kind_of(found)),
     )
     .mend(format!("pass {wanted}, or point elsewhere in the arguments"))
 }

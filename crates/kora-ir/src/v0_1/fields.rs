@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use super::trail::Trail;
 use crate::pointer::push_token;
-use crate::read::described;
+use crate::read::kind_of;
 use crate::report::{At, Report};
 use crate::{Limits, ViolationCode};
 
@@ -70,7 +70,7 @@ impl Mapper<'_> {
         if let Some(found) = found {
             let mut pointer = at.to_owned();
             push_token(&mut pointer, name);
-            self.wrong_type(&pointer, &format!("{wanted}, found {}", described(found)));
+            self.wrong_type(&pointer, &format!("{wanted}, found {}", kind_of(found)));
         } else {
             let message = format!("`{name}` is missing");
             self.add(ViolationCode::MissingField, at, message, "Task IR 0.1 requires it");
