@@ -35,7 +35,7 @@ impl OutputSchema {
     /// # Errors
     ///
     /// [`SchemaError`] if `document` is not a JSON Schema 2020-12 that stands on its own and can be checked in
-    /// bounded time.
+    /// bounded time, or has more bytes than [`Limits::max_schema_bytes`].
     pub fn compile(document: Value, limits: &Limits) -> Result<Self, SchemaError> {
         compile::compile(document, limits)
     }
@@ -256,6 +256,37 @@ mod tests {
             compile(json!({"$id": "https://example.org/s", "$ref": "#/$defs/a", "$defs": {"a": {}}})).is_ok()
         );
         assert!(compile(json!({"$ref": "#a", "$defs": {"x": {"$anchor": "a", "type": "string"}}})).is_ok());
+    }
+
+    #[test]
+    fn a_reference_may_be_escaped() {
+        let schema = |reference: &str| json!({"$ref": reference, "$defs": {"50%": {"type": "string"}, "a b": {"type": "string"}}});
+        for reference in ["#/%24defs/a%20b", "#/$defs/50%25"] {
+            assert!(admits(&schema(reference), json!("text")), "{reference}");
+            assert!(!admits(&schema(reference), json!(1)), "{reference}");
+        }
+        for reference in ["#/$defs/50%", "#/$defs/%ff", "#/$defs/a%2", "#%"] {
+            let refused = compile(schema(reference)).unwrap_err();
+            assert_eq!(refused.to_string(), format!("/$ref: no schema stands at `{reference}`"));
+        }
+    }
+
+    // shows C2.4
+    #[test]
+    fn a_schema_that_was_built_is_as_bounded_as_one_that_was_read() {
+        for schema in [
+            json!({}),
+            json!({"enum": [[], 1, "é"], "title": "two"}),
+            json!({"properties": {"a": {"type": "string"}, "b": {}}}),
+        ] {
+            let bytes = schema.to_string().len();
+            let limits = |max_schema_bytes| Limits { max_schema_bytes, ..Limits::default() };
+            let compile = |most| OutputSchema::compile(schema.clone(), &limits(most)).map(drop);
+            assert_eq!(compile(bytes), Ok(()), "{schema}");
+            let refused = compile(bytes - 1).unwrap_err();
+            assert_eq!(refused.code, ViolationCode::SchemaTooLarge);
+            assert_eq!(refused.to_string(), format!("/: more than {} bytes long", bytes - 1));
+        }
     }
 
     #[test]

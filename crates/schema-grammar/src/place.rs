@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use percent_encoding::percent_decode_str;
 use serde_json::{Map, Value};
 
 /// Keywords whose value is a schema.
@@ -82,7 +83,8 @@ impl<'s> Places<'s> {
 
     /// The pointer that a reference leads to.
     pub(crate) fn target(&self, reference: &str) -> Option<String> {
-        let fragment = percent_decoded(reference.strip_prefix('#')?)?;
+        // As the gate reads it.
+        let fragment = percent_decode_str(reference.strip_prefix('#')?).decode_utf8().ok()?.into_owned();
         if fragment.is_empty() || fragment.starts_with('/') {
             Some(fragment)
         } else {
@@ -180,23 +182,6 @@ fn circles(edges: &[Vec<usize>]) -> Vec<usize> {
     circle
 }
 
-/// URI fragments write some characters as `%` and two hexadecimal digits.
-fn percent_decoded(text: &str) -> Option<String> {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.bytes();
-    while let Some(byte) = rest.next() {
-        bytes.push(match byte {
-            b'%' => {
-                let digit = |byte: Option<u8>| char::from(byte?).to_digit(16);
-                let (high, low) = (digit(rest.next())?, digit(rest.next())?);
-                u8::try_from(high * 16 + low).ok()?
-            }
-            plain => plain,
-        });
-    }
-    String::from_utf8(bytes).ok()
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -213,6 +198,8 @@ mod tests {
         assert_eq!(places.target("#/$defs/a~1b").unwrap(), "/$defs/a~1b");
         assert_eq!(places.target("#tree").unwrap(), "/$defs/tree");
         assert_eq!(places.target("#/%24defs/tree").unwrap(), "/$defs/tree");
+        assert_eq!(places.target("#/%2").unwrap(), "/%2");
+        assert_eq!(places.target("#/%ff"), None);
         assert!(places.is_circle("/$defs/tree/items", "/$defs/tree"));
         assert!(!places.is_circle("/properties/x", "/$defs/a~1b"));
         assert!(!places.is_circle("/$defs/a~1b/items", "/$defs/tree"));

@@ -14,6 +14,14 @@ const MAX_PATTERN_BYTES: usize = 1 << 20;
 
 pub(super) fn compile(mut document: Value, limits: &Limits) -> Result<OutputSchema, SchemaError> {
     let max_depth = limits.max_json_depth.min(MAX_DEPTH);
+    if !is_within(&document, limits.max_schema_bytes) {
+        return Err(SchemaError {
+            code: ViolationCode::SchemaTooLarge,
+            pointer: String::new(),
+            message: format!("more than {} bytes long", limits.max_schema_bytes),
+            help: Some(format!("use at most {} bytes", limits.max_schema_bytes)),
+        });
+    }
     // Everything below recurses; a document that was read is within bounds, one that was built may not be.
     if deeper_than(&document, max_depth) {
         return Err(SchemaError {
@@ -49,6 +57,32 @@ pub(super) fn compile(mut document: Value, limits: &Limits) -> Result<OutputSche
         max_output_bytes: limits.max_output_bytes,
         cost,
     })
+}
+
+/// Whether a schema has at most so many bytes as JSON, counted without recursion and never too high: what was read
+/// within its bound passes.
+fn is_within(schema: &Value, most: usize) -> bool {
+    let (mut bytes, mut open) = (0_usize, vec![schema]);
+    while let Some(value) = open.pop() {
+        bytes += match value {
+            Value::Null | Value::Bool(_) | Value::Number(_) => 1,
+            Value::String(text) => 2 + text.len(),
+            Value::Array(items) => {
+                open.extend(items);
+                // Brackets, and a comma after all but the last.
+                1 + items.len().max(1)
+            }
+            Value::Object(fields) => {
+                open.extend(fields.values());
+                // Each name with its quotes and its colon.
+                1 + fields.len().max(1) + fields.keys().map(|name| name.len() + 3).sum::<usize>()
+            }
+        };
+        if bytes > most {
+            return false;
+        }
+    }
+    true
 }
 
 /// What the validator has against the schema, in words for whoever wrote it.

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use percent_encoding::percent_decode_str;
 use serde_json::{Map, Value};
 
 use super::SchemaError;
@@ -335,7 +336,11 @@ impl Locations {
                 "copy what it refers to into `$defs` and refer to `#/$defs/…`",
             ));
         };
-        let decoded = percent_decoded(fragment);
+        // A `%` that begins no escape would stand for itself, and the validator takes no such reference.
+        let escape =
+            |rest: &str| rest.len() >= 2 && rest.bytes().take(2).all(|digit| digit.is_ascii_hexdigit());
+        let is_escaped = fragment.split('%').skip(1).all(escape);
+        let decoded = is_escaped.then(|| percent_decode_str(fragment).decode_utf8().ok()).flatten();
         let found = decoded.as_deref().and_then(|fragment| {
             if fragment.is_empty() || fragment.starts_with('/') {
                 self.by_pointer.get(fragment)
@@ -365,21 +370,4 @@ pub(super) fn below(pointer: &str, token: &str) -> String {
 
 fn not_a(pointer: String, wanted: &str) -> SchemaError {
     SchemaError { code: ViolationCode::InvalidSchema, pointer, message: format!("not {wanted}"), help: None }
-}
-
-/// URI fragments write some characters as `%` and two hexadecimal digits.
-fn percent_decoded(text: &str) -> Option<String> {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.bytes();
-    while let Some(byte) = rest.next() {
-        bytes.push(match byte {
-            b'%' => {
-                let digit = |byte: Option<u8>| char::from(byte?).to_digit(16);
-                let (high, low) = (digit(rest.next())?, digit(rest.next())?);
-                u8::try_from(high * 16 + low).ok()?
-            }
-            plain => plain,
-        });
-    }
-    String::from_utf8(bytes).ok()
 }
