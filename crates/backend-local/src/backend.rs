@@ -110,16 +110,20 @@ impl ExecutionBackend for LocalBackend {
         health::check(&self.config, self.active_runs.load(Ordering::Relaxed), VERSION).await
     }
 
+    /// Models that every task would be refused for are not offered; [`health_check`](ExecutionBackend::health_check)
+    /// says what they lack and how to mend it.
     fn capability_descriptor(&self) -> BackendCapabilities {
         let served = self.config.models.descriptors();
         let models: Vec<_> = served
             .flat_map(|adapter| {
-                adapter.models.iter().map(|model| ModelCapability {
-                    model_id: model.id.to_string(),
-                    tier: model.tier.clone(),
-                    adapter: adapter.name.clone(),
-                    context_tokens: model.context_tokens,
-                    parameters: model.parameters,
+                adapter.models.iter().filter(|model| plan::offers(&self.config, &model.id)).map(|model| {
+                    ModelCapability {
+                        model_id: model.id.to_string(),
+                        tier: model.tier.clone(),
+                        adapter: adapter.name.clone(),
+                        context_tokens: model.context_tokens,
+                        parameters: model.parameters,
+                    }
                 })
             })
             .collect();

@@ -42,7 +42,14 @@ pub(crate) fn run(args: &Args) -> Result<Exit, CommandError> {
         ("max_model_size", known(offered.max_model_size)),
         ("supported_context_window", known(offered.supported_context_window)),
         ("distributed", offered.distributed.to_string()),
-        ("models", if models.is_empty() { String::from("none") } else { models.join(", ") }),
+        (
+            "models",
+            if models.is_empty() {
+                String::from("none; `kora-backend health` says why")
+            } else {
+                models.join(", ")
+            },
+        ),
         ("operations", offered.operations.join(", ")),
     ] {
         let _ = writeln!(text, "{STRONG}{name:<26}{STRONG:#}{value}");

@@ -1,5 +1,7 @@
 //! What the backend says of itself is true, and it refuses what exceeds it.
 
+use std::path::Path;
+
 use backend_api::{BackendMode, ExecutionBackend, ExecutionContext, HealthStatus, InterfaceVersion, Refusal};
 use backend_local::{LocalBackend, LocalConfig};
 use kora_ir::TaskType;
@@ -24,10 +26,7 @@ async fn the_descriptor_names_what_is_there_and_nothing_else() {
     assert_eq!(capabilities.max_model_size, Some(135_000_000));
     assert_eq!(capabilities.supported_context_window, Some(512));
     assert!(!capabilities.distributed);
-    assert_eq!(
-        capabilities.supported_task_types,
-        [TaskType::Deterministic, TaskType::Model, TaskType::Aggregation]
-    );
+    assert_eq!(capabilities.supported_task_types, TaskType::ALL);
     assert_eq!(capabilities, world.backend.capability_descriptor(), "it is a snapshot");
     let config = LocalConfig { models: ModelRouter::default(), ..LocalConfig::default() };
     let none = LocalBackend::new(config).capability_descriptor();
@@ -37,13 +36,58 @@ async fn the_descriptor_names_what_is_there_and_nothing_else() {
 // shows C4.2
 #[tokio::test]
 async fn the_default_has_a_model_of_our_own_and_other_graphs_do_not_ask_for_it() {
-    let backend = LocalBackend::default();
-    let capabilities = backend.capability_descriptor();
-    let [own] = capabilities.models.as_slice() else { unreachable!("{capabilities:?}") };
-    assert_eq!((own.model_id.as_str(), own.tier.as_deref()), ("smollm2-135m-instruct", Some("tiny")));
-    assert_eq!(own.adapter, "embedded");
+    let config = LocalConfig::default();
+    let own: Vec<_> = config.models.descriptors().flat_map(|adapter| &adapter.models).collect();
+    assert_eq!((own[0].id.as_str(), own[0].tier.as_deref()), ("smollm2-135m-instruct", Some("tiny")));
+    assert_eq!(own.len(), 1);
+    let backend = LocalBackend::new(config);
     let plain = graph(&[operation("plain", &[], "echo", &json!({}))], &json!({}));
     assert!(backend.execute_taskgraph(&plain, &context()).await.is_ok());
+}
+
+// shows C3.5, C3.6, C3.7
+#[tokio::test]
+async fn what_would_be_refused_is_not_offered_and_health_says_how_to_mend_it() {
+    // Whether its program and its weights are there or not: both answers say the same.
+    let backend = LocalBackend::default();
+    let offered = backend.capability_descriptor();
+    let health = backend.health_check().await;
+    let own = &health.capacity_summary.models[0];
+    assert_eq!(offered.models.len(), usize::from(own.reachable));
+    assert_eq!(offered.supported_task_types.contains(&TaskType::Model), own.reachable);
+    assert_eq!(own.detail.is_some(), !own.reachable);
+
+    // Some file: what is in it is the worker's to say.
+    let weights = Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml");
+    let asked = |worker: &str, weights: &Path| {
+        let models = serde_json::from_value(json!([{
+            "kind": "embedded", "worker": worker, "models": [{ "id": "own", "weights": { "path": weights } }],
+        }]));
+        let models = ModelRouter::from_config(models.unwrap()).unwrap();
+        LocalBackend::new(LocalConfig { models, ..LocalConfig::default() })
+    };
+    for (worker, path, lacks) in [
+        (
+            "/no/such/kora-backend",
+            weights.as_path(),
+            "`worker` of the configuration names `/no/such/kora-backend`",
+        ),
+        (
+            env!("CARGO"),
+            Path::new("/no/such/weights.gguf"),
+            "the weights of `own` should be `/no/such/weights.gguf`",
+        ),
+    ] {
+        let backend = asked(worker, path);
+        let offered = backend.capability_descriptor();
+        assert_eq!(offered.models, []);
+        assert_eq!(offered.supported_task_types, [TaskType::Deterministic, TaskType::Aggregation]);
+        assert_eq!((offered.max_model_size, offered.supported_context_window), (None, None));
+        let health = backend.health_check().await;
+        let own = &health.capacity_summary.models[0];
+        assert_eq!((health.status, own.reachable), (HealthStatus::Degraded, false));
+        assert!(own.detail.as_deref().is_some_and(|detail| detail.starts_with(lacks)), "{own:?}");
+    }
 }
 
 // shows C3.7
