@@ -102,13 +102,15 @@ async fn until_over<C: Future>(
 ) {
     let limits = shared.limits;
     let mut draining = shared.draining.clone();
+    // Whoever comes while the listener drains is told so, once it has asked.
+    let is_late = draining.has_begun();
     let mut connection = pin!(connection);
     let conversation = async {
         tokio::select! {
             biased;
             // An error here is a caller who hung up, dawdled, or does not speak HTTP.
             _ = connection.as_mut() => return,
-            () = draining.begun() => {}
+            () = draining.begun(), if !is_late => {}
             () = activity.idle(limits.idle_timeout) => {}
         }
         stop(connection.as_mut());
