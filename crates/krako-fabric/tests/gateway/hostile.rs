@@ -211,7 +211,6 @@ fn table() -> Vec<(&'static str, Vec<u8>, Expected)> {
     ]
 }
 
-// shows C11.1, C11.4
 #[tokio::test]
 async fn whatever_is_sent_is_answered_with_the_right_error_and_does_no_harm() {
     let mut config = config();

@@ -1,4 +1,5 @@
 //! The gateway and the desk over real TLS on loopback, before scripted sessions.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "what cannot be set up is a failed test")]
 
 mod drain;
 mod endpoints;

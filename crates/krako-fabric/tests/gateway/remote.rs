@@ -114,9 +114,10 @@ async fn work_is_claimed_kept_alive_and_reported_from_another_process() {
     let lease = orders[0].lease.clone();
     let progress = LeaseProgress { lease: lease.clone(), tokens_out: 4, elapsed_us: 5 };
     let heartbeat = Heartbeat { node_id: NodeId::new("pod-1").unwrap(), leases: vec![progress] };
-    assert_eq!(desk.heartbeat(heartbeat).await.unwrap().stop, [lease.clone()]);
+    assert_eq!(desk.heartbeat(heartbeat).await.unwrap().stop, std::slice::from_ref(&lease));
     let outcome = OrderOutcome::Output { output: json!({"answer": [1, 2.5, null, "ä"]}) };
     let report = OrderReport {
+        node_id: NodeId::new("pod-1").unwrap(),
         lease,
         elapsed_us: 9,
         tokens_in: 1,
@@ -126,7 +127,7 @@ async fn work_is_claimed_kept_alive_and_reported_from_another_process() {
         retry_after_ms: Some(3),
     };
     desk.report(report.clone()).await.unwrap();
-    assert_eq!(*both.desk.reported.lock().unwrap(), [report.clone()]);
+    assert_eq!(*both.desk.reported.lock().unwrap(), std::slice::from_ref(&report));
     assert_eq!(desk.report(report).await, Err(NodeError::LeaseOver));
     assert!(matches!(desk.claim(claim(0)).await, Err(NodeError::Refused(said)) if said.contains("no slots")));
     assert!(
@@ -239,7 +240,7 @@ async fn a_document_that_is_wrong_is_told_where() {
     for (path, body, said) in [
         ("/nodes/v1/claim", "[]", "no JSON object"),
         ("/nodes/v1/claim", r#"{"node_id": "a b"}"#, "node_id"),
-        ("/nodes/v1/report", r#"{"lease": "1.1", "elapsed_us": -1}"#, "elapsed_us"),
+        ("/nodes/v1/report", r#"{"node_id": "a", "lease": "1.1", "elapsed_us": -1}"#, "elapsed_us"),
         ("/nodes/v1/heartbeat", r#"{"node_id": "a", "leases": []} {}"#, "more after the document"),
     ] {
         let answer = client.request(krako_transport::Call::post(path, body)).await.unwrap();

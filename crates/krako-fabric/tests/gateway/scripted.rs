@@ -101,11 +101,10 @@ impl ScriptedSessions {
         }
     }
 
-    fn known(&self, tenant: &TenantId, session: &SessionId) -> Result<(), ErrorResponse> {
-        if tenant.as_str() == "northwind" && session.as_str() == "ses_1" {
-            return Ok(());
-        }
-        Err(ErrorResponse::new(ErrorType::NotFound, "there is no such session of this tenant"))
+    fn unknown(tenant: &TenantId, session: &SessionId) -> Option<ErrorResponse> {
+        let is_known = tenant.as_str() == "northwind" && session.as_str() == "ses_1";
+        let message = "there is no such session of this tenant";
+        (!is_known).then(|| ErrorResponse::new(ErrorType::NotFound, message))
     }
 
     fn current(&self) -> SessionReport {
@@ -144,7 +143,9 @@ impl Sessions for ScriptedSessions {
         wait: Duration,
     ) -> Result<SessionReport, ErrorResponse> {
         self.called(&format!("report {tenant} {session}")).await?;
-        self.known(tenant, session)?;
+        if let Some(error) = Self::unknown(tenant, session) {
+            return Err(error);
+        }
         let mut shown = self.shown.subscribe();
         let _ = timeout(wait, shown.wait_for(|shown| *shown >= events().len())).await;
         Ok(self.current())
@@ -158,7 +159,9 @@ impl Sessions for ScriptedSessions {
         wait: Duration,
     ) -> Result<EventPage, ErrorResponse> {
         self.called(&format!("events {tenant} {session}")).await?;
-        self.known(tenant, session)?;
+        if let Some(error) = Self::unknown(tenant, session) {
+            return Err(error);
+        }
         let after = usize::try_from(after.map_or(0, Sequence::number)).unwrap();
         if matches!(*self.mood.lock().unwrap(), Mood::Pours) {
             return Ok(EventPage { events: vec![fat(after + 1)], ended: false });
@@ -175,7 +178,9 @@ impl Sessions for ScriptedSessions {
 
     async fn cancel(&self, tenant: &TenantId, session: &SessionId) -> Result<SessionReport, ErrorResponse> {
         self.called(&format!("cancel {tenant} {session}")).await?;
-        self.known(tenant, session)?;
+        if let Some(error) = Self::unknown(tenant, session) {
+            return Err(error);
+        }
         Ok(self.current())
     }
 

@@ -38,7 +38,7 @@ fn read(text: &str) -> Vec<Event> {
     read
 }
 
-// shows C5.4, C12.1
+// shows C12.1
 #[tokio::test]
 async fn a_stream_is_taken_up_again_after_every_event() {
     let mut config = config();
