@@ -6,7 +6,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use crate::scripted::Mood;
-use crate::served::{Http, SUBMISSION, config, get_as, serve, whole};
+use crate::served::{Http, SUBMISSION, config, reading, serve, whole};
 
 const SOON: Duration = Duration::from_millis(100);
 
@@ -28,7 +28,7 @@ async fn whoever_asks_too_often_is_told_when_to_come_back_and_others_are_not() {
     }
     assert_eq!(statuses[..3], [200, 200, 200]);
     let contoso = served.keys.held[1].clone();
-    assert_eq!(served.ask(Http::Two, get_as(&contoso, "/v1/health")).await.status, 200);
+    assert_eq!(served.ask(Http::Two, reading(&contoso, "/v1/health")).await.status, 200);
 }
 
 #[tokio::test]

@@ -190,12 +190,12 @@ impl Served {
 
     /// As northwind.
     pub(crate) fn get(&self, path: &str) -> Request<Full<Bytes>> {
-        get_as(&self.keys.held[0], path)
+        reading(&self.keys.held[0], path)
     }
 
     /// As northwind.
     pub(crate) fn post(&self, path: &str, body: &str) -> Request<Full<Bytes>> {
-        post_as(&self.keys.held[0], path, body)
+        posting(&self.keys.held[0], path, body)
     }
 
     /// Sends bytes over HTTP/1.1 and reads until the other end closes. `TOKEN` in them is northwind's.
@@ -210,7 +210,7 @@ impl Served {
     }
 }
 
-pub(crate) fn get_as(token: &str, path: &str) -> Request<Full<Bytes>> {
+pub(crate) fn reading(token: &str, path: &str) -> Request<Full<Bytes>> {
     Request::get(path)
         .header(HOST, "localhost")
         .header(AUTHORIZATION, format!("Bearer {token}"))
@@ -218,7 +218,7 @@ pub(crate) fn get_as(token: &str, path: &str) -> Request<Full<Bytes>> {
         .unwrap()
 }
 
-pub(crate) fn post_as(token: &str, path: &str, body: &str) -> Request<Full<Bytes>> {
+pub(crate) fn posting(token: &str, path: &str, body: &str) -> Request<Full<Bytes>> {
     Request::post(path)
         .header(HOST, "localhost")
         .header(AUTHORIZATION, format!("Bearer {token}"))

@@ -3,33 +3,33 @@
 use krako_contract::TenantId;
 use krako_fabric::{Holder, Token, TokenFile, TokenLine, Tokens};
 
-use crate::served::{BOTH, Http, config, get_as, post_as, serve};
+use crate::served::{BOTH, Http, config, posting, reading, serve};
 
 #[tokio::test]
 async fn one_tenants_sessions_are_nobody_elses() {
     let served = serve(config()).await;
     let [northwind, contoso, node, gateway] = served.keys.held.clone();
     for http in BOTH {
-        assert_eq!(served.ask(http, get_as(&northwind, "/v1/execution/ses_1")).await.status, 200);
+        assert_eq!(served.ask(http, reading(&northwind, "/v1/execution/ses_1")).await.status, 200);
         // As if it did not exist.
         for request in [
-            get_as(&contoso, "/v1/execution/ses_1"),
-            get_as(&contoso, "/v1/execution/ses_1/events"),
-            post_as(&contoso, "/v1/execution/ses_1/cancel", ""),
+            reading(&contoso, "/v1/execution/ses_1"),
+            reading(&contoso, "/v1/execution/ses_1/events"),
+            posting(&contoso, "/v1/execution/ses_1/cancel", ""),
         ] {
             let path = request.uri().path().replace("ses_1", "ses_2");
             let method = request.method().clone();
             let told = served.ask(http, request).await;
             let absent = if method == hyper::Method::GET {
-                get_as(&contoso, &path)
+                reading(&contoso, &path)
             } else {
-                post_as(&contoso, &path, "")
+                posting(&contoso, &path, "")
             };
             let absent = served.ask(http, absent).await;
             assert_eq!((told.status, &told.text), (404, &absent.text), "{path}");
         }
         for other in [&node, &gateway] {
-            let told = served.ask(http, get_as(other, "/v1/execution/ses_1")).await;
+            let told = served.ask(http, reading(other, "/v1/execution/ses_1")).await;
             assert_eq!((told.status, told.error_type().as_str()), (403, "FORBIDDEN"));
         }
     }
@@ -47,7 +47,7 @@ async fn whoever_is_not_known_reaches_nothing() {
     let wrong = format!("{}0", &good[..good.len() - 1]).replace("krako_", "krako-");
     for token in ["", "x", &wrong, &format!("{good}{good}")] {
         for path in ["/v1/health", "/v1/execution/ses_1", "/v1/nothing", "/"] {
-            let told = served.ask(Http::One, get_as(token, path)).await;
+            let told = served.ask(Http::One, reading(token, path)).await;
             assert_eq!((told.status, told.error_type().as_str()), (401, "UNAUTHENTICATED"), "{path}");
             assert_eq!(told.header("www-authenticate"), "Bearer");
             assert!(token.len() < 8 || !told.text.contains(token), "{}", told.text);
