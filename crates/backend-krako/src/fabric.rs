@@ -9,7 +9,7 @@ use krako_contract::{
     SessionReport, WireLimits, mapping, read,
 };
 use krako_transport::{
-    Answer, Call, Client, HeaderName, HeaderValue, Started, Streaming, TransportError, header,
+    Answer, Call, Client, HeaderName, HeaderValue, Started, Streaming, TransportError, TransportFault, header,
 };
 use thiserror::Error;
 
@@ -80,7 +80,10 @@ impl NoAnswer {
     /// Whether the fabric may have acted on what it was asked.
     pub(crate) fn may_have_arrived(&self) -> bool {
         match self {
-            Self::Transport(error) => error.may_have_arrived,
+            // Whoever sends elsewhere has not taken it.
+            Self::Transport(error) => {
+                error.may_have_arrived && !matches!(error.what, TransportFault::Redirect { .. })
+            }
             Self::Refused(_) => false,
             Self::Unreadable(_) | Self::NoStream { .. } => true,
         }

@@ -5,6 +5,7 @@ use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 
@@ -100,6 +101,8 @@ pub(crate) enum Piece {
     Bytes(Vec<u8>),
     /// Nothing more, for ever.
     Silence,
+    /// Nothing, until this is so.
+    Until(Arc<AtomicBool>),
     /// The stream is reset.
     Reset,
     /// The connection is dropped.
@@ -131,13 +134,19 @@ impl Body for Script {
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
-        _: &mut Context<'_>,
+        context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
         match self.pieces.pop_front() {
             None => Poll::Ready(None),
             Some(Piece::Bytes(bytes)) => Poll::Ready(Some(Ok(Frame::data(Bytes::from(bytes))))),
             Some(Piece::Silence) => {
                 self.pieces.push_front(Piece::Silence);
+                Poll::Pending
+            }
+            Some(Piece::Until(so)) if so.load(Ordering::Relaxed) => self.poll_frame(context),
+            Some(Piece::Until(so)) => {
+                self.pieces.push_front(Piece::Until(so));
+                context.waker().wake_by_ref();
                 Poll::Pending
             }
             Some(Piece::Reset) => Poll::Ready(Some(Err(std::io::Error::other("as the test wants it")))),
@@ -184,6 +193,7 @@ impl Server {
         tokio::spawn(async move {
             loop {
                 let Ok((stream, _)) = listener.accept().await else { return };
+                stream.set_nodelay(true).unwrap();
                 *count.lock().unwrap() += 1;
                 let (acceptor, log, answer) = (acceptor.clone(), Arc::clone(&log), Arc::clone(&answer));
                 tokio::spawn(async move {
