@@ -158,7 +158,11 @@ impl Follower {
         let known = self.reader.last().map_or(0, |last| last.number());
         loop {
             match self.fabric.report(&self.session).await {
-                Ok(report) if report.status.has_ended() || report.last_sequence > known => return Ok(()),
+                Ok(report) if report.last_sequence > known => return Ok(()),
+                // It has told all that it has to tell, and that is no end.
+                Ok(report) if report.status.has_ended() => {
+                    return self.reader.check(&report).map_err(|found| found.to_string());
+                }
                 // It is there, and there is nothing new.
                 Ok(_) => self.heard = Instant::now(),
                 // The stream is tried in any case; what is wrong it will meet as well.

@@ -5,6 +5,7 @@ use kora_ir::{CheckedGraph, Limits};
 use krako_contract::{
     Event, Region, RequestId, Sequence, SessionId, SessionReport, Stopping, Timestamp, frame,
 };
+use krako_session::testing::{Story, Told};
 use krako_session::{Prices, SessionWriter};
 use serde_json::json;
 
@@ -97,6 +98,14 @@ pub(crate) fn cancelled(graph: &CheckedGraph, request_id: &str) -> Recorded {
 }
 
 impl Recorded {
+    /// A story of the session's own tests, true or not.
+    pub(crate) fn told(told: Told) -> Self {
+        let graph = Story::graph();
+        let writer = SessionWriter::new(Story::session(), graph).unwrap();
+        let accepted = writer.report_document(&told.report.request_id, &Prices::default());
+        Self { accepted, events: told.events, report: told.report, outcome: told.outcome }
+    }
+
     /// The stream after an event, as a fabric serves it.
     pub(crate) fn stream(&self, after: Option<Sequence>) -> String {
         let after = after.map_or(0, Sequence::number);

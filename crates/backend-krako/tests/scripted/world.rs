@@ -28,7 +28,8 @@ pub(crate) enum Asked {
 }
 
 pub(crate) fn asked(heard: &Heard) -> Option<Asked> {
-    let session = format!("/v1/execution/{SESSION}");
+    let session = if heard.path.contains(SESSION) { SESSION } else { "ses_story" };
+    let session = format!("/v1/execution/{session}");
     match (heard.method.as_str(), heard.path.as_str()) {
         ("GET", "/v1/capabilities") => Some(Asked::Capabilities),
         ("GET", "/v1/health") => Some(Asked::Health),

@@ -1,7 +1,7 @@
 //! Answers that are too long, too slow, cut off or lead elsewhere.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use krako_transport::{
     Call, Client, Endpoint, Secret, Started, TcpDial, TransportError, TransportFault, TransportLimits, Trust,
@@ -83,6 +83,36 @@ async fn more_calls_than_places_wait_for_each_other() {
         call.await.unwrap().unwrap();
     }
     assert!(server.connections() <= 2);
+}
+
+#[tokio::test]
+async fn a_connection_that_takes_no_more_calls_ends_those_it_has_and_another_is_made() {
+    let server = Server::start(|_| pieces(vec![Piece::GoAway, Piece::Bytes(b"{}".to_vec())])).await;
+    let client = client(&server, limits());
+    for _ in 0..5 {
+        assert_eq!(&client.request(Call::get("/x")).await.unwrap().body[..], b"{}");
+    }
+    assert_eq!(server.heard().len(), 5, "nothing was sent twice");
+    assert!(server.connections() > 1);
+}
+
+#[tokio::test]
+async fn a_call_that_is_dropped_gives_its_place_back() {
+    let never = Arc::new(AtomicBool::new(false));
+    let calls = AtomicUsize::new(0);
+    let server = Server::start(move |_| match calls.fetch_add(1, Ordering::Relaxed) {
+        0 => pieces(vec![Piece::Until(Arc::clone(&never))]),
+        _ => Reply::json(200, "{}"),
+    })
+    .await;
+    let limits = TransportLimits { max_connections: 1, max_streams_per_connection: 1, ..limits() };
+    let client = client(&server, limits);
+    tokio::select! {
+        answer = client.request(Call::get("/x")) => panic!("it is never answered: {answer:?}"),
+        () = async { while server.heard().is_empty() { tokio::task::yield_now().await } } => {}
+    }
+    client.request(Call::get("/x")).await.unwrap();
+    assert_eq!(server.connections(), 1);
 }
 
 #[tokio::test]

@@ -107,6 +107,8 @@ pub(crate) enum Piece {
     Reset,
     /// The connection is dropped.
     Drop,
+    /// The connection takes no more calls; what is on it goes on.
+    GoAway,
     /// The same bytes again and again.
     Endless(Vec<u8>),
 }
@@ -125,7 +127,14 @@ impl Reply {
 
 struct Script {
     pieces: VecDeque<Piece>,
-    drop: Arc<Notify>,
+    signals: Arc<Signals>,
+}
+
+/// What a body asks of its connection.
+#[derive(Default)]
+struct Signals {
+    drop: Notify,
+    go_away: Notify,
 }
 
 impl Body for Script {
@@ -151,9 +160,13 @@ impl Body for Script {
             }
             Some(Piece::Reset) => Poll::Ready(Some(Err(std::io::Error::other("as the test wants it")))),
             Some(Piece::Drop) => {
-                self.drop.notify_one();
+                self.signals.drop.notify_one();
                 self.pieces.push_front(Piece::Silence);
                 Poll::Pending
+            }
+            Some(Piece::GoAway) => {
+                self.signals.go_away.notify_one();
+                self.poll_frame(context)
             }
             Some(Piece::Endless(bytes)) => {
                 self.pieces.push_front(Piece::Endless(bytes.clone()));
@@ -198,17 +211,22 @@ impl Server {
                 let (acceptor, log, answer) = (acceptor.clone(), Arc::clone(&log), Arc::clone(&answer));
                 tokio::spawn(async move {
                     let Ok(stream) = acceptor.accept(stream).await else { return };
-                    let drop = Arc::new(Notify::new());
-                    let signal = Arc::clone(&drop);
+                    let signals = Arc::<Signals>::default();
+                    let asked = Arc::clone(&signals);
                     let service = service_fn(move |request: Request<Incoming>| {
-                        let (log, answer, drop) = (Arc::clone(&log), Arc::clone(&answer), Arc::clone(&drop));
-                        async move { Ok::<_, Infallible>(answered(request, &log, answer.as_ref(), drop).await) }
+                        let (log, answer) = (Arc::clone(&log), Arc::clone(&answer));
+                        let signals = Arc::clone(&signals);
+                        async move { Ok::<_, Infallible>(answered(request, &log, answer.as_ref(), signals).await) }
                     });
                     let builder = hyper::server::conn::http2::Builder::new(TokioExecutor::new());
                     let connection = builder.serve_connection(TokioIo::new(stream), service);
-                    tokio::select! {
-                        _ = connection => {}
-                        () = signal.notified() => {}
+                    tokio::pin!(connection);
+                    loop {
+                        tokio::select! {
+                            _ = &mut connection => return,
+                            () = asked.drop.notified() => return,
+                            () = asked.go_away.notified() => connection.as_mut().graceful_shutdown(),
+                        }
                     }
                 });
             }
@@ -230,14 +248,14 @@ async fn answered(
     request: Request<Incoming>,
     log: &Mutex<Vec<Heard>>,
     answer: &(dyn Fn(&Heard) -> Reply + Send + Sync),
-    drop: Arc<Notify>,
+    signals: Arc<Signals>,
 ) -> Response<Script> {
     let (head, body) = request.into_parts();
     let body = body.collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
     let heard = Heard { method: head.method, path: head.uri.path().to_owned(), headers: head.headers, body };
     log.lock().unwrap().push(heard.clone());
     let reply = answer(&heard);
-    let mut response = Response::new(Script { pieces: reply.pieces.into(), drop });
+    let mut response = Response::new(Script { pieces: reply.pieces.into(), signals });
     *response.status_mut() = StatusCode::from_u16(reply.status).unwrap();
     for (name, value) in reply.headers {
         response.headers_mut().append(HeaderName::from_static(name), HeaderValue::from_str(&value).unwrap());
