@@ -51,6 +51,8 @@ pub struct OrchestratorConfig {
     pub max_page: usize,
     /// Reports of sessions that have ended, kept to be answered at once. By default 256.
     pub max_kept_reports: usize,
+    /// Lines that a usage report has; with more it has none. By default 10 000.
+    pub max_usage_lines: usize,
     /// What is asked for what was run. By default nothing.
     pub prices: Prices,
     /// Where this fabric is, as its sessions tell (C8.3). By default unsaid.
@@ -84,6 +86,7 @@ impl Default for OrchestratorConfig {
             log_retry: Duration::from_millis(200),
             max_page: 256,
             max_kept_reports: 256,
+            max_usage_lines: 10_000,
             prices: Prices::default(),
             region: None,
             limits: Limits::default(),

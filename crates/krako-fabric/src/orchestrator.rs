@@ -28,6 +28,7 @@ use tokio::task::JoinSet;
 use self::desk::Desk;
 use self::index::Index;
 pub use self::open::NotOpened;
+use crate::ledger::Ledger;
 use crate::log::EventLog;
 use crate::{
     Claim, Heartbeat, HeartbeatAnswer, NodeDesk, NodeError, OrchestratorConfig, OrderReport, WallClock,
@@ -51,6 +52,7 @@ struct Inner {
     log: EventLog,
     clock: Arc<dyn WallClock>,
     index: Mutex<Index>,
+    ledger: Mutex<Ledger>,
 }
 
 impl Inner {
@@ -64,12 +66,22 @@ impl Inner {
     }
 
     /// A session has ended, durably.
-    fn ended(&self, session: &SessionId, _: &TenantId, report: &SessionReport) {
+    fn ended(&self, session: &SessionId, report: &SessionReport) {
         self.index().end(session, report.clone());
     }
 
+    fn ledger(&self) -> MutexGuard<'_, Ledger> {
+        self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Events are durable: what they bill is billed.
-    fn account(&self, _: &TenantId, _: &[Event], _: bool) {}
+    fn account(&self, tenant: &TenantId, events: &[Event]) {
+        let mut ledger = self.ledger();
+        for event in events {
+            // They are told in order, so there is no gap; and a gap would be mended by the next opening of the log.
+            let _ = ledger.take(tenant, event);
+        }
+    }
 }
 
 impl Orchestrator {

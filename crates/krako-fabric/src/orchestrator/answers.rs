@@ -88,9 +88,7 @@ impl Sessions for Orchestrator {
             At::Kept(report) => Ok((*report).clone()),
             At::Logged => {
                 let config = &self.inner.config;
-                let report = remembered::report(&self.inner.log, config, session, &known.request_id)
-                    .await
-                    .map_err(internal)?;
+                let report = remembered::report(&self.inner.log, config, session).await.map_err(internal)?;
                 self.inner.index().remember(session, Arc::new(report.clone()));
                 Ok(report)
             }
@@ -135,8 +133,10 @@ impl Sessions for Orchestrator {
         self.report(tenant, session, Duration::ZERO).await
     }
 
-    async fn usage(&self, _: &TenantId) -> Result<UsageReport, ErrorResponse> {
-        Err(ErrorResponse::new(ErrorType::Unavailable, "unavailable: the ledger is not open"))
+    async fn usage(&self, tenant: &TenantId) -> Result<UsageReport, ErrorResponse> {
+        let config = &self.inner.config;
+        let now = self.inner.clock.now();
+        Ok(self.inner.ledger().usage(tenant, &now, &config.prices, config.max_usage_lines))
     }
 
     async fn health(&self) -> Result<HealthDocument, ErrorResponse> {

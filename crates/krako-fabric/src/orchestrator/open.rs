@@ -77,6 +77,7 @@ impl Orchestrator {
             log,
             clock,
             index: Mutex::new(index),
+            ledger: Mutex::new(opened.ledger),
             config,
         });
         let orchestrator = Arc::new(Self { inner: Arc::clone(&inner), tasks: Mutex::new(JoinSet::new()) });

@@ -503,7 +503,7 @@ impl Session {
         let ended = self.writer.has_ended();
         if ended {
             let report = self.writer.report_document(&self.request_id, &self.inner.config.prices);
-            self.inner.ended(&self.id, &self.tenant, &report);
+            self.inner.ended(&self.id, &report);
             self.answer(report, u64::MAX);
             self.seen(Stage::Ended);
             return Ok(());
@@ -553,25 +553,26 @@ impl Session {
         }
         let together: Vec<Event> = batches.iter().flatten().cloned().collect();
         match self.append(&together).await {
-            Err(AppendError::TooLarge { .. }) if batches.len() > 1 => {}
-            other => {
-                self.inner.account(&self.tenant, &together, other.is_ok());
-                return other.map_err(|error| error.to_string());
+            Ok(()) => Ok(()),
+            Err(AppendError::TooLarge { .. }) if batches.len() > 1 => {
+                for batch in &batches {
+                    self.append(batch).await.map_err(|error| error.to_string())?;
+                }
+                Ok(())
             }
+            Err(error) => Err(error.to_string()),
         }
-        for batch in batches {
-            let appended = self.append(&batch).await;
-            self.inner.account(&self.tenant, &batch, appended.is_ok());
-            appended.map_err(|error| error.to_string())?;
-        }
-        Ok(())
     }
 
     async fn append(&self, events: &[Event]) -> Result<(), AppendError> {
         loop {
             match self.inner.log.append_events(&self.id, events).await {
                 Err(AppendError::Full(_)) => tokio::time::sleep(self.inner.config.log_retry).await,
-                other => return other,
+                Err(error) => return Err(error),
+                Ok(()) => {
+                    self.inner.account(&self.tenant, events);
+                    return Ok(());
+                }
             }
         }
     }

@@ -11,17 +11,17 @@ use backend_api::{
 use backend_local::{Backoff, LocalBackend, LocalConfig};
 use kora_ir::{CheckedGraph, Limits};
 use krako_contract::{
-    Anchoring, ErrorResponse, Event, NodeId, RequestId, SessionId, SessionReport, Submission,
-    SubmissionContext, SubmissionOptions, TenantId, Timestamp,
+    Anchoring, ErrorResponse, Event, NodeId, PodModel, Remark, RequestId, SessionId, SessionReport,
+    Submission, SubmissionContext, SubmissionOptions, TenantId, Timestamp, WorkUnitKind,
 };
 use krako_fabric::{
-    EventLog, Execution, LogLimits, MemoryDisk, NodeConfig, NodeDesk, NodeError, Orchestrator,
-    OrchestratorConfig, Sessions, WallClock,
+    Claim, EventLog, Execution, LogLimits, MemoryDisk, NodeConfig, NodeDesk, NodeError, Offer, Orchestrator,
+    OrchestratorConfig, Sessions, WallClock, WorkOrder,
     worker::{CpuNode, PodNode},
 };
 use models::{ModelRouter, Script, ScriptedAdapter};
 use operations::OperationRegistry;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
@@ -285,4 +285,68 @@ pub(crate) fn same_meaning(name: &str, report: &SessionReport, local: &Execution
     let output = report.final_output.as_ref().map(|output| output.value().clone());
     let expected = local.final_output.as_ref().map(|output| output.value().clone());
     assert_eq!(output, expected.filter(|output| !output.is_null()), "{name}");
+}
+
+/// An operation, and a model that is told what came of it.
+pub(crate) fn two_tasks() -> CheckedGraph {
+    graph(&json!({
+        "kora_version": "1.0.0",
+        "graph_id": "two-tasks",
+        "root": "answer",
+        "tasks": [
+            {
+                "version": "1.0",
+                "id": "message",
+                "type": "deterministic",
+                "dependencies": [],
+                "input": {"text": "hello"},
+                "run": {"operation": "echo"},
+                "schema": {"type": "object", "required": ["text"], "properties": {"text": {"type": "string"}}},
+                "budget": {"max_time_ms": 1000, "max_retries": 1}
+            },
+            {
+                "version": "1.0",
+                "id": "answer",
+                "type": "model",
+                "dependencies": ["message"],
+                "input": {"text": {"$from": "message", "pointer": "/text"}},
+                "run": {"model": "small", "prompt": "Answer: {{/text}}"},
+                "schema": {"type": "object", "required": ["answer"], "properties": {"answer": {"type": "string"}}},
+                "budget": {"max_tokens": 64, "max_time_ms": 5000, "max_retries": 1}
+            }
+        ]
+    }))
+}
+
+/// The one model of [`two_tasks`].
+pub(crate) fn answers(delay_ms: u64) -> Script {
+    serde_json::from_value(json!({
+        "models": [{"id": "stand-in", "tier": "small"}],
+        "tasks": {"answer": [{
+            "act": {"reply": {"answer": "hi"}}, "tokens_in": 5, "tokens_out": 4, "delay_ms": delay_ms
+        }]}
+    }))
+    .unwrap()
+}
+
+pub(crate) fn offer_of_model() -> Offer {
+    let model = PodModel {
+        model_id: Remark::new("stand-in"),
+        tier: Some(Remark::new("small")),
+        adapter: Remark::new("scripted"),
+        context_tokens: None,
+        parameters: None,
+    };
+    Offer { operations: Vec::new(), models: vec![model] }
+}
+
+/// Claims one order, as a node would.
+pub(crate) async fn by_hand(
+    fabric: &Fabric,
+    node: &NodeId,
+    pool: WorkUnitKind,
+    offer: Offer,
+) -> Result<Vec<WorkOrder>, NodeError> {
+    let claim = Claim { node_id: node.clone(), pool, offer, slots: 1, wait_ms: 1000 };
+    fabric.orchestrator.claim(claim).await
 }
