@@ -298,6 +298,10 @@ impl Desk {
         possible(&report, lease.order.body.pool())?;
         // Nobody has worked for longer than the claim is old.
         report.elapsed_us = report.elapsed_us.min(micros(now.saturating_duration_since(lease.since)));
+        if report.outcome == OrderOutcome::Cancelled && report.tokens_estimated && !lease.unwanted {
+            // Given back, as by a node that is lost: what is not known of it is what its last heartbeat told.
+            report.tokens_out = lease.tokens_out;
+        }
         let (done, receiver) = watch::channel(None);
         lease.reported = Some(receiver.clone());
         let (task, attempt) = (lease.order.task, lease.order.attempt);

@@ -5,6 +5,5 @@ mod callers;
 mod crash;
 mod golden;
 mod lies;
-#[expect(dead_code, reason = "tests to come")]
 mod support;
 mod workers;

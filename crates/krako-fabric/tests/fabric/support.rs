@@ -108,9 +108,17 @@ pub(crate) async fn locally(
     graph: &CheckedGraph,
     script: Option<&Script>,
 ) -> Result<ExecutionResult, Refusal> {
+    locally_with(graph, script, OperationRegistry::standard()).await
+}
+
+pub(crate) async fn locally_with(
+    graph: &CheckedGraph,
+    script: Option<&Script>,
+    operations: OperationRegistry,
+) -> Result<ExecutionResult, Refusal> {
     let backend = LocalBackend::new(LocalConfig {
         max_concurrency: 8,
-        operations: OperationRegistry::standard(),
+        operations,
         models: router(script),
         backoff: quick(),
     });
