@@ -5,8 +5,8 @@ mod held;
 use engine::RunOutcome;
 use kora_ir::CheckedGraph;
 use krako_contract::{
-    Event, EventIntake, GraphId, Region, Sequence, SessionId, SessionReport, SessionStatus, Taken as Intake,
-    WrongEvent,
+    Event, EventIntake, GraphId, Region, Sequence, SessionId, SessionReport, SessionStatus, SessionStopping,
+    Taken as Intake, WrongEvent,
 };
 use sha2::{Digest, Sha256};
 use telemetry::Event as RunEvent;
@@ -122,7 +122,12 @@ impl SessionReader {
         self.replay.region.as_ref()
     }
 
-    /// The run, as the fabric's events have it.
+    /// Whether, why and when the session was stopped.
+    pub fn stopping(&self) -> Option<SessionStopping> {
+        self.replay.stopping
+    }
+
+    /// The graph that it is to run.
     pub fn graph(&self) -> &CheckedGraph {
         &self.replay.graph
     }

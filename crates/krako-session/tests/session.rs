@@ -6,7 +6,10 @@ mod graphs;
 
 use kora_ir::{CheckedGraph, FailurePolicy, Limits};
 use krako_contract::{Event, GraphId, SessionId, SessionReport, SseReader, Stopping, Timestamp, WireLimits};
-use krako_contract::{Happening, NodeId, Progress, SessionStatus, UnitEvent, frame, mapping, read, write};
+use krako_contract::{
+    Happening, NodeId, Progress, SessionEvent, SessionStatus, Sha256Text, UnitEvent, frame, mapping, read,
+    write,
+};
 use krako_session::testing::{Script, Step, Story, Told, carry_on, play};
 use krako_session::{Found, MAX_CLAIMS, NotRecoverable, SessionReader, SessionWriter, Taken, WriteRefused};
 use proptest::prelude::*;
@@ -217,6 +220,64 @@ proptest! {
                 prop_assert_eq!(outcome.semantic_digest, told.outcome.semantic_digest);
                 prop_assert_eq!(outcome.final_output, told.outcome.final_output);
             }
+        }
+    }
+
+    // It knows everything, and gives the digest that its caller comes to.
+    // shows C2.2, C2.3, C5.5, C7.2, C7.3
+    #[test]
+    fn a_fabric_that_runs_another_graph_is_found_out_unless_that_changes_nothing(
+        submitted in graphs::graphs(8),
+        which in any::<prop::sample::Index>(),
+        how in 0_u8..9,
+        script in script(),
+    ) {
+        let mut run = submitted.clone();
+        run.budgets["max_latency_ms"] = json!(60_000);
+        let graph = run.check();
+        let which = which.index(run.tasks.len());
+        let task = &mut run.tasks[which];
+        match how {
+            0 => task.retries += 1,
+            1 => task.tokens = task.tokens.saturating_mul(2) + 1,
+            2 => task.ms *= 1000,
+            3 => task.skip_if.clear(),
+            4 => task.high = !task.high,
+            5 => {
+                task.deps.pop();
+                task.skip_if.clear();
+            }
+            6 => run.fail_fast = !run.fail_fast,
+            7 => run.budgets = json!({"max_latency_ms": 60_000}),
+            _ => task.retries = 0,
+        }
+        // What was left without anybody who depends on it may not be a graph any more.
+        let Ok(other) = CheckedGraph::parse(&run.document().to_string(), &Limits::default()) else {
+            return Ok(());
+        };
+        let mut told = play(&session(), &other, &script);
+        if let Happening::Session(SessionEvent::Started(started)) = &mut told.events[0].happening {
+            started.graph_digest = graph.digest().into();
+        }
+        told.report.graph_digest = graph.digest().into();
+        let mut result = read_all(&graph, &told);
+        if let Err(Found::End { field: "semantic_digest", own, .. }) = &result {
+            let own = Sha256Text::new(own).unwrap();
+            let last = told.events.last_mut().unwrap();
+            if let Happening::Session(SessionEvent::Completed(said) | SessionEvent::Failed(said)) =
+                &mut last.happening
+            {
+                said.semantic_digest = own;
+            }
+            told.report.semantic_digest = Some(own);
+            result = read_all(&graph, &told);
+        }
+        if let Ok((outcome, _)) = result {
+            for record in told.outcome.telemetry_bundle.tasks() {
+                prop_assert_eq!(outcome.telemetry_bundle.task(record.task_id.as_str()), Some(record));
+            }
+            prop_assert_eq!(outcome.final_output, told.outcome.final_output);
+            prop_assert_eq!(outcome.failure, told.outcome.failure);
         }
     }
 
