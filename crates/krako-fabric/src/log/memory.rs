@@ -75,13 +75,10 @@ impl MemoryDisk {
         MemoryStorage { disk: self.clone(), attached: self.state().attached, holds: false }
     }
 
-    /// The process that is attached dies now. What it wrote is there, synced or not.
+    /// The process that is attached dies now. What it wrote can be read, synced or not; what is not may still be lost if the
+    /// power fails.
     pub fn kill(&self) {
-        let mut state = self.state();
-        for stored in state.segments.values_mut() {
-            stored.sync();
-        }
-        state.detach();
+        self.state().detach();
     }
 
     /// The power fails now. Of what was not synced, whole sectors are there or are not, as the seed has it.
