@@ -193,6 +193,15 @@ fn lives() -> impl Strategy<Value = Vec<Life>> {
     prop::collection::vec((writes, 0_u64..6000, any::<Option<u64>>()), 1..5)
 }
 
+/// Where in a segment the header and each record end.
+fn ends_of_records(bytes: &[u8]) -> Vec<usize> {
+    let mut ends = vec![32];
+    while let Some(length) = bytes.get(ends[ends.len() - 1]..).and_then(|rest| rest.first_chunk::<4>()) {
+        ends.push(ends[ends.len() - 1] + 16 + u32::from_le_bytes(*length) as usize);
+    }
+    ends
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(128))]
 
@@ -292,7 +301,16 @@ proptest! {
                 }
             }
             assert_eq!(log.stopped(), None);
+            // The last thing that happens is that there is no room.
+            disk.leave_room(rooms.next());
+            let all: BTreeMap<u8, bool> = (0..5).map(|nth| (nth, true)).collect();
+            append(&log, &mut known, &all).await;
+            for known in known.values_mut() {
+                known.events.0 = known.events.1;
+                known.submitted.0 = known.submitted.1;
+            }
             disk.crash(seed);
+            disk.leave_room(None);
             let opened = open(&disk).await.unwrap().1;
             assert_eq!(opened.cut, None);
             compare(&mut known, &opened);
@@ -338,7 +356,7 @@ proptest! {
     }
 
     #[test]
-    fn a_segment_that_is_short_or_gone_is_missed(lives in lives(), segment: prop::sample::Index, left: prop::sample::Index, gone: bool) {
+    fn a_segment_that_is_short_or_gone_is_missed(lives in lives(), segment: prop::sample::Index, left: prop::sample::Index, how: u8) {
         run(async {
             let disk = MemoryDisk::default();
             let mut known = BTreeMap::new();
@@ -356,11 +374,43 @@ proptest! {
             }
             let number = *segment.get(earlier);
             let bytes = disk.bytes(number).unwrap();
-            let left = bytes[..left.index(bytes.len())].to_vec();
-            disk.replace(number, (!gone).then_some(left));
+            // Anywhere, or behind a whole record: then what is missing is not to be seen in this segment.
+            let ends = ends_of_records(&bytes);
+            let left = if how % 3 == 0 { left.index(bytes.len()) } else { *left.get(&ends[..ends.len() - 1]) };
+            disk.replace(number, (how % 5 > 0).then(|| bytes[..left].to_vec()));
             let error = open(&disk).await.unwrap_err();
             assert!(matches!(error, LogError::Damaged { .. }), "{error}");
         });
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(128))]
+
+    // As a simulated network takes a host away: its runtime is dropped with everything on it, at any moment of its time.
+    #[test]
+    fn a_host_that_vanishes_loses_nothing_that_was_acknowledged(
+        lives in prop::collection::vec((lives(), 1_u64..200, any::<u64>()), 1..4),
+    ) {
+        let disk = MemoryDisk::default();
+        disk.delay_syncs(Duration::from_millis(3));
+        let known = std::sync::Mutex::new(BTreeMap::new());
+        for (life, milliseconds, seed) in lives {
+            run(async {
+                let host = async {
+                    let (log, opened) = open(&disk).await.unwrap();
+                    let mut known = known.lock().unwrap();
+                    compare(&mut known, &opened);
+                    let log = Arc::new(log);
+                    for writes in life.iter().flat_map(|life| &life.0) {
+                        append(&log, &mut known, writes).await;
+                    }
+                };
+                drop(tokio::time::timeout(Duration::from_millis(milliseconds), host).await);
+            });
+            disk.crash(seed);
+        }
+        run(async { compare(&mut known.lock().unwrap(), &open(&disk).await.unwrap().1) });
     }
 }
 

@@ -233,9 +233,12 @@ async fn begin(
     let Scanned { index, end, headed, cut } = scanned;
     let end = match end {
         Some(end) if headed => {
-            // Also syncs: what is read may not be durable, if its writer ended before it could be.
-            let done = storage.cut(end.number, end.bytes).await;
-            done.map_err(|source| failed(storage, end.number, "cutting off what was unfinished", source))?;
+            // What is read may not be durable, if its writer ended before it could be: it is with the next sync, and until then
+            // nobody is told of it.
+            if cut.is_some() {
+                let done = storage.cut(end.number, end.bytes).await;
+                done.map_err(|source| failed(storage, end.number, "cutting off what was unfinished", source))?;
+            }
             end
         }
         Some(_) | None => {

@@ -23,8 +23,14 @@ pub struct FileReader {
 #[derive(Debug)]
 pub struct FileStorage {
     reader: FileReader,
+    writing: Arc<Writing>,
+}
+
+/// What a write needs until it is over, though nobody may wait for it any more: while one goes on, nobody else may begin.
+#[derive(Debug)]
+struct Writing {
     // Between two calls it holds the segment that was written last.
-    writing: Arc<Mutex<Option<(SegmentNumber, File)>>>,
+    last: Mutex<Option<(SegmentNumber, File)>>,
     lock: File,
 }
 
@@ -69,7 +75,7 @@ impl FileStorage {
         // For whoever is refused; a lock that does not say whose it is still locks.
         let _ = lock.set_len(0).and_then(|()| lock.rewind());
         let _ = write!(lock, "{}", std::process::id());
-        Ok(Self { reader, writing: Arc::default(), lock })
+        Ok(Self { reader, writing: Arc::new(Writing { last: Mutex::new(None), lock }) })
     }
 
     /// Does something with a segment's file on a thread that may wait.
@@ -80,19 +86,19 @@ impl FileStorage {
     ) -> io::Result<T> {
         let (writing, path) = (Arc::clone(&self.writing), self.reader.file(segment));
         blocking(move || {
-            let mut writing = writing.lock().unwrap_or_else(PoisonError::into_inner);
-            let file = match writing.take() {
+            let mut last = writing.last.lock().unwrap_or_else(PoisonError::into_inner);
+            let file = match last.take() {
                 Some((number, file)) if number == segment => file,
                 Some(_) | None => ours().write(true).open(path)?,
             };
-            let (_, file) = writing.insert((segment, file));
+            let (_, file) = last.insert((segment, file));
             work(file)
         })
         .await
     }
 }
 
-impl Drop for FileStorage {
+impl Drop for Writing {
     fn drop(&mut self) {
         let _ = self.lock.set_len(0);
         let _ = FileExt::unlock(&self.lock);
@@ -208,7 +214,7 @@ impl WriteSegments for FileStorage {
         let path = self.reader.file(segment);
         blocking(move || {
             let file = create(&directory, &path, &bytes)?;
-            *writing.lock().unwrap_or_else(PoisonError::into_inner) = Some((segment, file));
+            *writing.last.lock().unwrap_or_else(PoisonError::into_inner) = Some((segment, file));
             Ok(())
         })
         .await

@@ -95,7 +95,8 @@ pub trait WriteSegments: ReadSegments {
     /// The storage's. If there was no room, there is no such segment.
     async fn create(&self, segment: SegmentNumber, bytes: Vec<u8>) -> io::Result<()>;
 
-    /// Writes at the end of a segment, which is at `offset`. Durable when this returns.
+    /// Writes at the end of a segment, which is at `offset`. Durable when this returns, together with everything before it,
+    /// whoever wrote that.
     ///
     /// # Errors
     ///
@@ -106,8 +107,7 @@ pub trait WriteSegments: ReadSegments {
     /// None: what was begun goes on. A log never drops it halfway, unless its whole process ends.
     async fn append(&self, segment: SegmentNumber, offset: u64, bytes: Vec<u8>) -> io::Result<()>;
 
-    /// Cuts a segment to a length, or syncs what it has if that is its length. Durable when this returns, together with
-    /// everything before it.
+    /// Cuts a segment to a length. Durable when this returns, together with everything before it.
     ///
     /// # Errors
     ///
