@@ -394,12 +394,11 @@ proptest! {
     ) {
         let disk = MemoryDisk::default();
         disk.delay_syncs(Duration::from_millis(3));
-        let known = std::sync::Mutex::new(BTreeMap::new());
+        let mut known = BTreeMap::new();
         for (life, milliseconds, seed) in lives {
             run(async {
                 let host = async {
                     let (log, opened) = open(&disk).await.unwrap();
-                    let mut known = known.lock().unwrap();
                     compare(&mut known, &opened);
                     let log = Arc::new(log);
                     for writes in life.iter().flat_map(|life| &life.0) {
@@ -410,7 +409,7 @@ proptest! {
             });
             disk.crash(seed);
         }
-        run(async { compare(&mut known.lock().unwrap(), &open(&disk).await.unwrap().1) });
+        run(async { compare(&mut known, &open(&disk).await.unwrap().1) });
     }
 }
 

@@ -237,7 +237,9 @@ async fn begin(
             // nobody is told of it.
             if cut.is_some() {
                 let done = storage.cut(end.number, end.bytes).await;
-                done.map_err(|source| failed(storage, end.number, "cutting off what was unfinished", source))?;
+                done.map_err(|source| {
+                    failed(storage, end.number, "cutting off what was unfinished", source)
+                })?;
             }
             end
         }

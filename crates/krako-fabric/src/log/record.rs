@@ -96,3 +96,68 @@ pub(super) fn submitted(submitted: &Submitted) -> Vec<u8> {
 pub(super) fn events(session: &SessionId, events: &[Event]) -> Vec<u8> {
     write(&Written::Events { session, events })
 }
+
+#[cfg(test)]
+mod tests {
+    use kora_ir::Limits;
+    use krako_contract::{Anchoring, Submission};
+
+    use super::super::SegmentNumber;
+    use super::super::frame::{self, Header};
+    use super::super::index::Batch;
+    use super::*;
+
+    const PAGE: &str = include_str!("../../../../docs/formats/event-log.md");
+
+    /// The blocks of the page in this language.
+    fn blocks(language: &str) -> Vec<&str> {
+        let opens = format!("\n```{language}\n");
+        PAGE.split(&opens).skip(1).map(|rest| rest.split("\n```").next().unwrap()).collect()
+    }
+
+    #[test]
+    fn the_page_shows_each_kind_as_it_is_written() {
+        let shown = blocks("json");
+        let read: Vec<_> = shown.iter().map(|shown| Record::read(shown.as_bytes()).unwrap()).collect();
+        let [Record::Opened(open), Record::Submitted(submission), Record::Events(session, batch)] = &read[..]
+        else {
+            panic!("the page shows {read:?}");
+        };
+        let written = [opened(open), submitted(submission), events(session, batch)];
+        assert_eq!(written.map(|written| String::from_utf8(written).unwrap())[..], shown[..]);
+        let limits = (WireLimits::default(), Limits::default());
+        let text = submission.text.as_bytes();
+        let read = Submission::read(text, &limits.0, &limits.1, Anchoring::default()).unwrap();
+        assert!(submission.graph_digest == *read.graph().digest());
+        assert_eq!((&submission.session, &submission.request_id), (session, &read.anchor().request_id));
+        Batch::of(session, batch).unwrap();
+    }
+
+    #[test]
+    fn the_page_shows_the_bytes_that_are_written() {
+        let segment = SegmentNumber::FIRST;
+        let mut bytes = Header { segment, records_before: 0 }.write().to_vec();
+        frame::put(&mut bytes, segment, 32, 32, blocks("json")[0].as_bytes());
+        let (before, record) = bytes.split_at(48);
+        let hex = before.chunks(16).map(|line| {
+            let digits: Vec<String> = line.iter().map(|byte| format!("{byte:02x}")).collect();
+            digits.join(" ") + "\n"
+        });
+        let shown = hex.collect::<String>() + std::str::from_utf8(record).unwrap();
+        assert_eq!(blocks("text"), [shown]);
+    }
+
+    #[test]
+    fn what_is_no_record_is_told() {
+        for (body, said) in [
+            ("", "EOF"),
+            ("[]", "no record is written so"),
+            (r#"{"closed":{"at":"2026-03-09T07:40:00Z"}}"#, "unknown variant `closed`"),
+            (r#"{"opened":{"epoch":1}}"#, "missing field `at`"),
+            (r#"{"events":{"session":"ses_1","events":[{}]}}"#, "version"),
+        ] {
+            let error = Record::read(body.as_bytes()).unwrap_err();
+            assert!(error.contains(said), "{body}: {error}");
+        }
+    }
+}
