@@ -13,12 +13,14 @@ use backend_api::{
 };
 use engine::RunOutcome;
 use kora_ir::{CheckedGraph, Privacy};
-use krako_contract::{GraphId, SessionId, SessionStatus, Submission, SubmissionContext, mapping};
+use krako_contract::{
+    GraphId, SessionId, SessionReport, SessionStatus, Submission, SubmissionContext, mapping,
+};
 use krako_session::SessionReader;
 use krako_transport::{Client, Dial, Secret, SecretError, TcpDial, Trust, TrustError};
 use telemetry::CloudFields;
 use thiserror::Error;
-use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::sync::{Notify, Semaphore, SemaphorePermit};
 use tokio::time::Instant;
 
 use crate::KrakoConfig;
@@ -129,6 +131,7 @@ impl KrakoBackend {
         let backoff = Backoff::new(&inner.config.limits, seed);
         let (fabric, limits) = (inner.fabric.clone(), inner.config.limits);
         let graph_id = submission.graph_id().clone();
+        let request_id = submission.anchor().request_id.clone();
         let submitted = submit(fabric, Arc::new(submission), limits, backoff.clone()).await;
         let end = match submitted {
             Submitted::Refused(refusal) => return Err(refusal),
@@ -136,8 +139,15 @@ impl KrakoBackend {
             Submitted::Accepted(under_way) => {
                 let reader = SessionReader::new(under_way.session().clone(), graph_id, graph.clone());
                 let session = under_way.session().clone();
-                let follower =
-                    Follower::new(inner.fabric.clone(), session, reader, observer, limits, backoff);
+                let follower = Follower::new(
+                    inner.fabric.clone(),
+                    session,
+                    request_id,
+                    reader,
+                    observer,
+                    limits,
+                    backoff,
+                );
                 Box::pin(follow(follower, under_way, started)).await
             }
         };
@@ -189,21 +199,7 @@ enum End {
 
 /// Follows a session to its end. Dropping the future cancels the session, and so does whatever makes it be given up.
 async fn follow(mut follower: Follower, under_way: UnderWay, started: Instant) -> End {
-    let limit_ms = match follower.reader.graph().budgets().max_latency_ms() {
-        Some(latency_ms) => latency_ms.saturating_add(follower.limits.overtime_ms),
-        None => follower.limits.max_session_ms,
-    };
-    // A day and a year are alike to whoever waits, and the clock has an end.
-    let limit = Duration::from_millis(limit_ms.min(31_536_000_000));
-    let followed = async {
-        follower.follow().await?;
-        follower.report().await
-    };
-    let followed = tokio::time::timeout(limit, followed).await.unwrap_or_else(|_| {
-        Err(format!(
-            "its session goes on after {limit_ms} ms, which is more than its graph or `max_session_ms` allows"
-        ))
-    });
+    let followed = in_time(&mut follower).await;
     let ended = followed.as_ref().is_ok_and(|report| report.status != SessionStatus::Cancelled);
     let cloud = match &followed {
         Ok(report) => outcome::cloud(report),
@@ -225,6 +221,39 @@ async fn follow(mut follower: Follower, under_way: UnderWay, started: Instant) -
         }
         Err(words) => End::GivenUp(outcome, words, cloud),
     }
+}
+
+/// Follows a session for as long as it may take.
+async fn in_time(follower: &mut Follower) -> Result<SessionReport, String> {
+    let limits = follower.limits;
+    let latency_ms = follower.reader.graph().budgets().max_latency_ms();
+    let under_way_ms = latency_ms.map_or(limits.max_session_ms, |ms| ms.saturating_add(limits.overtime_ms));
+    let too_long = too_long(Arc::clone(&follower.began), limits.max_session_ms, under_way_ms);
+    let followed = async {
+        follower.follow().await?;
+        follower.report().await
+    };
+    tokio::select! {
+        biased;
+        followed = followed => followed,
+        words = too_long => Err(words),
+    }
+}
+
+/// Waits until a session has taken more time than it may. Its own time runs from its first event on; before that it is
+/// queued.
+async fn too_long(began: Arc<Notify>, queued_ms: u64, under_way_ms: u64) -> String {
+    // A year and for ever are alike to whoever waits, and the clock has an end.
+    let at_most = |ms: u64| Duration::from_millis(ms.min(31_536_000_000));
+    if tokio::time::timeout(at_most(queued_ms), began.notified()).await.is_err() {
+        return format!(
+            "its session has not begun after {queued_ms} ms, which is more than `max_session_ms` allows"
+        );
+    }
+    tokio::time::sleep(at_most(under_way_ms)).await;
+    format!(
+        "its session goes on {under_way_ms} ms after its first event, which is more than its graph or `max_session_ms` allows"
+    )
 }
 
 /// What a run had come to, closed.

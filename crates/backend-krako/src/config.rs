@@ -59,9 +59,10 @@ pub struct KrakoLimits {
     /// Milliseconds without an event while the fabric cannot be reached or answers errors; then the run is given up.
     /// 120 000.
     pub outage_patience_ms: u64,
-    /// Milliseconds that a session may go on beyond its graph's `max_latency_ms`; then the run is given up. 60 000.
+    /// Milliseconds that a session may go on beyond its graph's `max_latency_ms`, counted from its first event; then the
+    /// run is given up. 60 000.
     pub overtime_ms: u64,
-    /// Milliseconds that a session of a graph without `max_latency_ms` may take. A day.
+    /// Milliseconds that a session may be queued, and that one of a graph without `max_latency_ms` may then take. A day.
     pub max_session_ms: u64,
     /// The first wait after a failure, in milliseconds; each next one is twice as long, half of it by chance. 200.
     pub first_backoff_ms: u64,

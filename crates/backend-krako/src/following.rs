@@ -4,8 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use backend_api::RunObserver;
-use krako_contract::{Event, SessionId, SseReader};
+use krako_contract::{Event, RequestId, Sequence, SessionId, SseReader};
 use krako_session::{SessionReader, Taken};
+use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use crate::KrakoLimits;
@@ -19,12 +20,15 @@ const MAX_GAPS: u32 = 3;
 pub(crate) struct Follower {
     pub(crate) fabric: Fabric,
     pub(crate) session: SessionId,
+    pub(crate) request_id: RequestId,
     pub(crate) reader: SessionReader,
     pub(crate) observer: Option<Arc<dyn RunObserver>>,
     pub(crate) limits: KrakoLimits,
     pub(crate) backoff: Backoff,
     // When the fabric last said something that went on.
     pub(crate) heard: Instant,
+    /// Told once, when the session has begun.
+    pub(crate) began: Arc<Notify>,
     gaps: u32,
 }
 
@@ -48,13 +52,25 @@ impl Follower {
     pub(crate) fn new(
         fabric: Fabric,
         session: SessionId,
+        request_id: RequestId,
         reader: SessionReader,
         observer: Option<Arc<dyn RunObserver>>,
         limits: KrakoLimits,
         backoff: Backoff,
     ) -> Self {
         let heard = Instant::now();
-        Self { fabric, session, reader, observer, limits, backoff, heard, gaps: 0 }
+        Self {
+            fabric,
+            session,
+            request_id,
+            reader,
+            observer,
+            limits,
+            backoff,
+            heard,
+            began: Arc::default(),
+            gaps: 0,
+        }
     }
 
     /// Takes events until the session has ended.
@@ -88,9 +104,11 @@ impl Follower {
                 }
                 Cut::Final(words) => return Err(words),
             };
-            self.wait(why.as_ref()).await?;
-            if self.backoff.in_a_row() > self.limits.polls_after {
-                self.poll().await?;
+            let waited = self.wait(why.as_ref()).await;
+            let poll = waited.is_err() || self.backoff.in_a_row() >= self.limits.polls_after;
+            if poll && !self.poll().await? {
+                // Its streams are lost, and so is everything else of it.
+                waited?;
             }
         }
         Ok(())
@@ -125,6 +143,9 @@ impl Follower {
         match self.reader.take(event) {
             Ok(Taken::New(run_events)) => {
                 self.heard = Instant::now();
+                if event.sequence == Sequence::FIRST {
+                    self.began.notify_one();
+                }
                 if let Some(observer) = &self.observer {
                     run_events.iter().for_each(|event| observer.observe(self.reader.graph(), event));
                 }
@@ -153,20 +174,25 @@ impl Follower {
         Ok(())
     }
 
-    /// Asks how far the session is, until there is something that the stream has to tell.
-    async fn poll(&mut self) -> Result<(), String> {
+    /// Asks how far the session is, until there is something that the stream has to tell. Whether there is somebody who
+    /// says that nothing is new: then nothing is lost, however long nothing happens.
+    async fn poll(&mut self) -> Result<bool, String> {
         let known = self.reader.last().map_or(0, |last| last.number());
+        let mut answers = false;
         loop {
             match self.fabric.report(&self.session).await {
-                Ok(report) if report.last_sequence > known => return Ok(()),
+                Ok(report) if report.last_sequence > known => return Ok(answers),
                 // It has told all that it has to tell, and that is no end.
                 Ok(report) if report.status.has_ended() => {
-                    return self.reader.check(&report).map_err(|found| found.to_string());
+                    return self.reader.check(&report).map(|()| answers).map_err(|found| found.to_string());
                 }
                 // It is there, and there is nothing new.
-                Ok(_) => self.heard = Instant::now(),
+                Ok(_) => {
+                    answers = true;
+                    self.heard = Instant::now();
+                }
                 // The stream is tried in any case; what is wrong it will meet as well.
-                Err(error) if error.may_pass() => return Ok(()),
+                Err(error) if error.may_pass() => return Ok(answers),
                 Err(error) => return Err(error.to_string()),
             }
             let pause = self.backoff.pause(self.limits.poll_ms);

@@ -17,6 +17,12 @@ impl Follower {
         loop {
             let error = match self.fabric.report(&self.session).await {
                 Ok(report) => {
+                    if report.request_id != self.request_id {
+                        return Err(format!(
+                            "the report says that `request_id` is `{}`; `{}` was submitted",
+                            report.request_id, self.request_id
+                        ));
+                    }
                     self.reader.check(&report).map_err(|found| found.to_string())?;
                     return Ok(report);
                 }

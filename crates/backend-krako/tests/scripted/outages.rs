@@ -5,7 +5,7 @@ use backend_krako::{KrakoBackend, KrakoLimits};
 use krako_contract::{KEEP_ALIVE, write};
 
 use crate::server::{Piece, Reply};
-use crate::session::{Recorded, record, small};
+use crate::session::{Recorded, record, small, timed};
 use crate::world::{Asked, World, events, given_up, run};
 
 fn recorded() -> Recorded {
@@ -78,7 +78,40 @@ async fn a_session_that_never_ends_is_given_up_when_its_time_is_over() {
         (asked == Asked::Events).then(|| events(vec![alive]))
     })
     .await;
-    assert!(said.starts_with("its session goes on after 60 ms"), "{said}");
+    assert!(said.starts_with("its session has not begun after 60 ms"), "{said}");
+    let begun = record(&timed(), "run 7", 0);
+    let first = begun.stream(None).split_inclusive("\n\n").next().unwrap().to_owned();
+    let world = World::start(begun, move |asked, _, _| {
+        let alive = Piece::Endless(KEEP_ALIVE.as_bytes().to_vec());
+        (asked == Asked::Events).then(|| events(vec![Piece::Bytes(first.clone().into_bytes()), alive]))
+    })
+    .await;
+    let mut config = world.config();
+    config.limits = KrakoLimits { overtime_ms: 40, ..config.limits };
+    let result = run(&KrakoBackend::connect(config).await.unwrap(), &timed()).await.unwrap();
+    let said = given_up(&result);
+    assert!(said.starts_with("its session goes on 60 ms after its first event"), "{said}");
+}
+
+#[tokio::test]
+async fn nothing_is_lost_while_the_fabric_says_that_nothing_is_new() {
+    let running = recorded().accepted;
+    let mut streams = 0;
+    let world = World::start(recorded(), move |asked, times, _| {
+        streams += usize::from(asked == Asked::Events);
+        match asked {
+            // The stream ends before anything happens, and nothing does for longer than anybody waits for a fabric that is
+            // gone.
+            Asked::Events if streams == 1 => Some(events(vec![])),
+            Asked::Report if streams == 1 && times < 40 => Some(Reply::json(200, write(&running))),
+            _ => None,
+        }
+    })
+    .await;
+    let mut config = world.config();
+    config.limits = KrakoLimits { outage_patience_ms: 5, polls_after: 0, ..config.limits };
+    let backend = KrakoBackend::connect(config).await.unwrap();
+    assert_eq!(run(&backend, &small()).await.unwrap().status, ExecutionStatus::Success);
 }
 
 #[tokio::test]

@@ -29,6 +29,12 @@ pub(crate) fn small() -> CheckedGraph {
     CheckedGraph::parse(SMALL, &Limits::default()).unwrap()
 }
 
+/// The small one, with a time of its own.
+pub(crate) fn timed() -> CheckedGraph {
+    let text = SMALL.replace("\"root\":", "\"budgets\": {\"max_latency_ms\": 20}, \"root\":");
+    CheckedGraph::parse(&text, &Limits::default()).unwrap()
+}
+
 /// All that a fabric has of one session.
 #[derive(Clone, Debug)]
 pub(crate) struct Recorded {
