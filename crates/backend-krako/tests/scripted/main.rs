@@ -11,4 +11,5 @@ mod refusals;
 mod server;
 mod session;
 mod stopping;
+mod wire;
 mod world;
