@@ -28,7 +28,7 @@ pub struct DeskConfig {
     pub listen: ListenLimits,
     /// On graphs that a gateway hands over: as the gateway's.
     pub graph: Limits,
-    /// On documents. A report of a worker may be as long as an event.
+    /// On documents: a worker's report may be as long as an event, everything but that and a graph as long as a document.
     pub wire: WireLimits,
     /// For anything to wait. 60 s by default; more is cut to that.
     pub max_wait: Duration,
@@ -56,7 +56,9 @@ struct Inner {
     nodes: Arc<dyn NodeDesk>,
     sessions: Arc<dyn Sessions>,
     tokens: Tokens,
-    room: Room,
+    // For graphs and outputs, and for everything else: work is claimed however many graphs arrive.
+    long: Room,
+    short: Room,
     config: DeskConfig,
 }
 
@@ -69,12 +71,17 @@ impl Desk {
         config: DeskConfig,
     ) -> Self {
         let graph = config.graph.max_graph_bytes.saturating_add(config.wire.max_envelope_bytes);
-        let room = Room::new(BodyLimits {
-            max_bytes: graph.max(config.wire.max_event_bytes).saturating_add(1 << 10),
-            timeout: config.listen.body_timeout,
-            max_pending_bytes: config.listen.max_pending_bytes,
-        });
-        Self { inner: Arc::new(Inner { nodes, sessions, tokens, room, config }) }
+        let room = |max_bytes| {
+            Room::new(BodyLimits {
+                max_bytes,
+                timeout: config.listen.body_timeout,
+                max_pending_bytes: config.listen.max_pending_bytes,
+            })
+        };
+        // What stands around a graph or an output is short.
+        let long = room(graph.max(config.wire.max_event_bytes).saturating_add(1 << 10));
+        let short = room(config.wire.max_document_bytes);
+        Self { inner: Arc::new(Inner { nodes, sessions, tokens, long, short, config }) }
     }
 
     /// Serves until `shutdown` resolves; then as [`Gateway::serve`](crate::Gateway::serve).
@@ -133,6 +140,22 @@ impl Call {
             _ => return None,
         })
     }
+
+    /// Whether its document holds a graph or an output.
+    fn is_long(&self) -> bool {
+        match self {
+            Self::Node(NodeCall::Report) | Self::Gateway(GatewayCall::Submit) => true,
+            Self::Node(NodeCall::Claim | NodeCall::Heartbeat)
+            | Self::Gateway(
+                GatewayCall::Report
+                | GatewayCall::Events
+                | GatewayCall::Cancel
+                | GatewayCall::Usage
+                | GatewayCall::Health
+                | GatewayCall::Capabilities,
+            ) => false,
+        }
+    }
 }
 
 impl Inner {
@@ -159,7 +182,8 @@ impl Inner {
         if head.method != Method::POST {
             return Err(Problem::method("POST"));
         }
-        let held = self.room.read(body).await?;
+        let room = if call.is_long() { &self.long } else { &self.short };
+        let held = room.read(body).await?;
         match call {
             Call::Node(call) => self.of_node(call, held, draining).await,
             Call::Gateway(call) => self.of_gateway(call, held, draining).await,
@@ -258,7 +282,7 @@ impl Answers for Inner {
         match self.route(&head, &mut body, draining).await {
             Ok(response) => response,
             Err(problem) => {
-                self.room.pass_over(&head, body).await;
+                self.short.pass_over(&head, body).await;
                 problem.into_response()
             }
         }

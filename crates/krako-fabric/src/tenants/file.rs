@@ -5,6 +5,7 @@ use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use fs4::FileExt;
 use krako_contract::TenantId;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -99,7 +100,7 @@ pub enum TokenFileError {
     File {
         /// The file.
         path: PathBuf,
-        /// Read or written.
+        /// Read, written or locked.
         what: &'static str,
         /// Why.
         source: io::Error,
@@ -154,29 +155,43 @@ impl TokenFile {
         self.lines.iter().map(|line| (line.digest, line.holder.clone())).collect()
     }
 
-    /// Adds a token, and writes the file.
+    /// Adds a token to what stands in the file by now, and writes it.
     ///
     /// # Errors
     ///
-    /// [`TokenFileError::File`]; the file is then as it was.
+    /// [`TokenFileError`]; the file is then as it was.
     pub fn add(&mut self, line: TokenLine) -> Result<(), TokenFileError> {
-        let mut lines = self.lines.clone();
-        lines.push(line);
-        self.write(lines)
+        self.change(|lines| lines.push(line))
     }
 
-    /// Takes back every token that `revoked` says, writes the file, and tells how many.
+    /// Takes back every token that `revoked` says, of those that stand in the file by now; writes it, and tells how many.
     ///
     /// # Errors
     ///
-    /// [`TokenFileError::File`]; the file is then as it was.
+    /// [`TokenFileError`]; the file is then as it was.
     pub fn revoke(&mut self, revoked: impl Fn(&TokenLine) -> bool) -> Result<usize, TokenFileError> {
-        let left: Vec<TokenLine> = self.lines.iter().filter(|line| !revoked(line)).cloned().collect();
-        let taken = self.lines.len() - left.len();
-        if taken > 0 {
-            self.write(left)?;
-        }
+        let mut taken = 0;
+        self.change(|lines| {
+            let before = lines.len();
+            lines.retain(|line| !revoked(line));
+            taken = before - lines.len();
+        })?;
         Ok(taken)
+    }
+
+    /// Changes what stands in the file, while nobody else does.
+    fn change(&mut self, change: impl FnOnce(&mut Vec<TokenLine>)) -> Result<(), TokenFileError> {
+        let mut lock = self.path.clone().into_os_string();
+        lock.push(".lock");
+        let lock = PathBuf::from(lock);
+        let failed = |source| TokenFileError::File { path: lock.clone(), what: "locked", source };
+        // It stays: were it removed, one process could hold what is gone and another what is new.
+        let held =
+            fs::OpenOptions::new().write(true).create(true).truncate(false).open(&lock).map_err(failed)?;
+        FileExt::lock(&held).map_err(failed)?;
+        let mut lines = Self::open(&self.path)?.lines;
+        change(&mut lines);
+        self.write(lines)
     }
 
     /// Writes another file and puts it in the place of this one: whoever reads sees the one or the other.

@@ -183,3 +183,40 @@ async fn a_graph_that_is_long_is_read_all_the_same() {
         assert_eq!(told.status, 200, "{}", told.text);
     }
 }
+
+#[tokio::test]
+async fn headers_without_end_are_not_read_over_http_2_either() {
+    let served = serve(config()).await;
+    let mut sender = served.http_2().await;
+    let mut request = crate::served::for_http_2(served.get("/v1/health"));
+    for number in 0..2000 {
+        let name: hyper::header::HeaderName = format!("x-{number}").parse().unwrap();
+        request.headers_mut().insert(name, "some text that is not short".parse().unwrap());
+    }
+    // Told so, or cut off: hyper's own business.
+    if let Ok(answer) = sender.send_request(request).await {
+        assert_eq!(answer.status().as_u16(), 431);
+    }
+    assert_eq!(served.sessions.calls(), Vec::<String>::new());
+    assert_eq!(served.ask(Http::Two, served.get("/v1/health")).await.status, 200);
+}
+
+#[tokio::test]
+async fn a_body_beyond_the_limit_is_refused_before_it_is_read_over_either_http() {
+    let served = serve(config()).await;
+    let long = "x".repeat(1 << 20);
+    for http in crate::served::BOTH {
+        // Whoever goes on sending may miss the answer; the session is not there either way.
+        let told = match http {
+            Http::One => served.http_1().await.send_request(served.post("/v1/execute", &long)).await,
+            Http::Two => {
+                let request = crate::served::for_http_2(served.post("/v1/execute", &long));
+                served.http_2().await.send_request(request).await
+            }
+        };
+        if let Ok(told) = told {
+            assert_eq!(told.status().as_u16(), 413, "{http:?}");
+        }
+    }
+    assert_eq!(served.sessions.calls(), Vec::<String>::new());
+}

@@ -148,3 +148,20 @@ async fn whoever_does_not_read_is_cut_off() {
         assert!(cut, "{http:?}");
     }
 }
+
+#[tokio::test]
+async fn a_quiet_stream_is_not_its_readers_fault() {
+    for http in BOTH {
+        let mut config = config();
+        config.listen.write_timeout = Duration::from_millis(50);
+        let served = serve(config).await;
+        served.sessions.show(3);
+        let mut body = served.send(http, follow(&served, None)).await.into_body();
+        let before = text_until(&mut body, |text| text.contains("id: 3\n") && text.ends_with("\n\n")).await;
+        // Several times as long as a caller may take who has something to read.
+        tokio::time::sleep(Duration::from_millis(400)).await;
+        served.sessions.show(events().len());
+        let rest = text_until(&mut body, |_| false).await;
+        assert_eq!(read(&(before + &rest)), events(), "{http:?}");
+    }
+}

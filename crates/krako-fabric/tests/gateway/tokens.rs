@@ -110,6 +110,27 @@ fn a_file_of_tokens_holds_none_and_is_its_owners_alone() {
 }
 
 #[test]
+fn two_who_change_the_file_at_once_lose_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("tenants.toml");
+    std::thread::scope(|scope| {
+        for thread in 0..4 {
+            let path = &path;
+            scope.spawn(move || {
+                // Opened before the others have changed it.
+                let mut file = TokenFile::open(path).unwrap();
+                for number in 0..8 {
+                    let holder = Holder::Node(format!("n{thread}-{number}"));
+                    let digest = Token::make().unwrap().digest();
+                    file.add(TokenLine { holder, name: None, digest }).unwrap();
+                }
+            });
+        }
+    });
+    assert_eq!(TokenFile::open(&path).unwrap().lines().len(), 32);
+}
+
+#[test]
 fn a_file_that_is_wrong_says_where_and_quotes_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("tenants.toml");
