@@ -3,11 +3,15 @@
 
 mod drain;
 mod endpoints;
+mod fleet;
 mod hostile;
 mod limits;
 mod remote;
 mod scripted;
 mod served;
 mod streams;
+#[path = "../fabric/support.rs"]
+#[expect(dead_code, reason = "the other tests of the fabric need the rest")]
+mod support;
 mod tls;
 mod tokens;
