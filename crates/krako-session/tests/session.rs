@@ -4,11 +4,12 @@
 #[path = "../../engine/tests/meaning/graphs.rs"]
 mod graphs;
 
+use engine::{AttemptOutcome, AttemptReport, Usage};
 use kora_ir::{CheckedGraph, FailurePolicy, Limits};
 use krako_contract::{Event, GraphId, SessionId, SessionReport, SseReader, Stopping, Timestamp, WireLimits};
 use krako_contract::{
-    Happening, NodeId, Progress, SessionEvent, SessionStatus, Sha256Text, UnitEvent, frame, mapping, read,
-    write,
+    Happening, NodeId, Progress, ScheduleReason, SessionEvent, SessionStatus, Sha256Text, UnitEvent,
+    UnitHappening, frame, mapping, read, write,
 };
 use krako_session::testing::{Script, Step, Story, Told, carry_on, play};
 use krako_session::{Found, MAX_CLAIMS, NotRecoverable, SessionReader, SessionWriter, Taken, WriteRefused};
@@ -366,14 +367,23 @@ fn a_report_of_any_moment_is_one() {
 
 #[test]
 fn a_record_that_ends_within_a_batch_is_not_taken_up() {
-    let told = Story::Retried.tell();
-    for cut in 1..told.events.len() {
-        let recovered = SessionWriter::recover(Story::session(), Story::graph(), told.events[..cut].to_vec());
-        // Two batches could have been one where nothing of the first asks for more.
-        if told.batches.contains(&cut) {
-            assert!(recovered.is_ok(), "{cut}");
-        } else if let Err(error) = recovered {
-            assert_eq!(error, NotRecoverable::WithinBatch { last: cut as u64 });
+    for story in Story::ALL {
+        let told = story.tell();
+        for cut in 1..=told.events.len() {
+            let events = told.events[..cut].to_vec();
+            // What is ready is placement: nothing has happened yet that something would follow from.
+            let is_ready = matches!(
+                &told.events[cut - 1].happening,
+                Happening::Unit(UnitHappening { event: UnitEvent::Scheduled(scheduled), .. })
+                    if scheduled.reason == ScheduleReason::Ready
+            );
+            let recovered = SessionWriter::recover(Story::session(), Story::graph(), events);
+            if told.batches.contains(&cut) || is_ready {
+                assert!(recovered.is_ok(), "{story:?} {cut}");
+            } else {
+                let within = NotRecoverable::WithinBatch { last: cut as u64 };
+                assert_eq!(recovered.unwrap_err(), within, "{story:?} {cut}");
+            }
         }
     }
 }
@@ -399,11 +409,25 @@ fn a_driver_that_is_wrong_is_told_and_changes_nothing() {
     }
     assert!(matches!(writer.claimed(&at, message, 0, node()), Err(WriteRefused::TooManyClaims { .. })));
     assert!(matches!(writer.resume(&at, message, 0), Err(WriteRefused::Fact(_))));
+    assert_eq!(writer.all_open().map(|(task, open)| (task, open.claims)).collect::<Vec<_>>(), [(message, 5)]);
     assert!(matches!(writer.stop(&at, Stopping::LatencyExceeded, 59_999), Err(WriteRefused::Fact(_))));
     let last = writer.last();
     assert!(!writer.stop(&at, Stopping::Cancelled, 3).unwrap().is_empty());
     assert_eq!(writer.stop(&at, Stopping::LatencyExceeded, 60_000), Ok(vec![]));
-    assert_eq!(writer.last(), last.and_then(|last| last.next()));
+    assert_eq!(writer.take_unwanted(), [message]);
+    let usage = Usage::default();
+    let outcome = AttemptOutcome::Cancelled;
+    let report = AttemptReport { task: message, attempt: 0, elapsed_us: 1, usage, outcome };
+    let last = last.and_then(|last| last.next());
+    assert_eq!(writer.last(), last);
+    writer.report(&at, report.clone()).unwrap();
+    // What has ended is not under way.
+    assert_eq!(writer.all_open().count(), 0);
+    assert!(matches!(writer.report(&at, report), Err(WriteRefused::Fact(_))));
+    assert!(matches!(writer.claimed(&at, message, 0, node()), Err(WriteRefused::NotUnderWay { .. })));
+    writer.end(&at, 4).unwrap();
+    assert_eq!(writer.end(&at, 4), Err(WriteRefused::Ended));
+    assert_eq!(writer.stop(&at, Stopping::Cancelled, 5), Ok(vec![]));
 }
 
 #[test]
