@@ -8,8 +8,8 @@ use engine::{AttemptOutcome, AttemptReport, Usage};
 use kora_ir::{CheckedGraph, FailurePolicy, Limits};
 use krako_contract::{Event, GraphId, SessionId, SessionReport, SseReader, Stopping, Timestamp, WireLimits};
 use krako_contract::{
-    Happening, NodeId, Progress, ScheduleReason, SessionEvent, SessionStatus, Sha256Text, UnitEvent,
-    UnitHappening, frame, mapping, read, write,
+    Happening, NodeId, Progress, ScheduleReason, SessionEvent, SessionStatus, SessionStopping, Sha256Text,
+    UnitEvent, UnitHappening, frame, mapping, read, write,
 };
 use krako_session::testing::{Script, Step, Story, Told, carry_on, play};
 use krako_session::{Found, MAX_CLAIMS, NotRecoverable, SessionReader, SessionWriter, Taken, WriteRefused};
@@ -428,6 +428,30 @@ fn a_driver_that_is_wrong_is_told_and_changes_nothing() {
     writer.end(&at, 4).unwrap();
     assert_eq!(writer.end(&at, 4), Err(WriteRefused::Ended));
     assert_eq!(writer.stop(&at, Stopping::Cancelled, 5), Ok(vec![]));
+}
+
+// Nobody says any more what its schema makes of it, and what it spent stays spent.
+#[test]
+fn a_reply_that_came_before_the_end_of_everything_is_counted() {
+    let told = Story::Plain.tell();
+    let reply = told.events.iter().position(|event| event.name() == "llm.invocation.completed").unwrap();
+    let read_so_far = || {
+        let mut reader = Story::reader();
+        told.events[..=reply].iter().for_each(|event| drop(reader.take(event).unwrap()));
+        reader
+    };
+    let abandoned = read_so_far().abandon(9);
+    assert_eq!(abandoned.outcome.telemetry_bundle.task("draft").unwrap().tokens_out, 5);
+
+    let mut reader = read_so_far();
+    let mut stopping = told.events[reply + 1].clone();
+    let stopped = SessionStopping { reason: Stopping::Cancelled, elapsed_ms: 3 };
+    stopping.happening = Happening::Session(SessionEvent::Stopping(stopped));
+    reader.take(&stopping).unwrap();
+    assert_eq!(reader.stopping(), Some(stopped));
+    let abandoned = reader.abandon(9);
+    assert_eq!(abandoned.outcome.telemetry_bundle.task("draft").unwrap().tokens_out, 5);
+    assert!(abandoned.run_events.iter().all(|made| !matches!(made, telemetry::Event::AttemptEnded { .. })));
 }
 
 #[test]
