@@ -49,8 +49,8 @@ pub use crate::report::{
 };
 pub use crate::run::{Progress, RunOptions, run_suite};
 pub use crate::subject::{
-    Clock, CommandLineError, Http, HttpLimits, InProcess, Introduction, Mishap, Plug, Stdio, StdioLimits,
-    Subject, Transport,
+    Carrier, Clock, CommandLineError, FabricPlug, Http, HttpLimits, InProcess, Introduction, Mishap, Plug,
+    Stdio, StdioLimits, Subject, Transport,
 };
 pub use crate::suite::{CaseError, CaseFolder, Suite};
 pub use crate::verdict::{Conformance, Verdict};

@@ -1,5 +1,6 @@
 //! Who is judged: a backend behind one of three plugs, seen as documents only.
 
+mod fabric;
 mod http;
 mod in_process;
 mod shortened;
@@ -15,6 +16,7 @@ use thiserror::Error;
 
 use crate::model::ModelEndpoint;
 
+pub use self::fabric::{Carrier, FabricPlug};
 pub use self::http::{Http, HttpLimits};
 pub use self::in_process::InProcess;
 use self::shortened::shortened;

@@ -88,7 +88,7 @@ impl Subject for Here {
 }
 
 /// Polled in place and not in a task of its own: what is dropped must be gone at once (S13).
-async fn survived<T>(future: impl Future<Output = T>) -> Result<T, Mishap> {
+pub(super) async fn survived<T>(future: impl Future<Output = T>) -> Result<T, Mishap> {
     let mut future = pin!(future);
     std::future::poll_fn(|context| match caught(|| future.as_mut().poll(context)) {
         Ok(Poll::Ready(done)) => Poll::Ready(Ok(done)),
@@ -98,7 +98,7 @@ async fn survived<T>(future: impl Future<Output = T>) -> Result<T, Mishap> {
     .await
 }
 
-fn caught<T>(act: impl FnOnce() -> T) -> Result<T, Mishap> {
+pub(super) fn caught<T>(act: impl FnOnce() -> T) -> Result<T, Mishap> {
     // What a panic left half done is not looked at again: the backend has failed its case.
     catch_unwind(AssertUnwindSafe(act)).map_err(|payload| {
         let said = said(payload.as_ref());
