@@ -12,6 +12,9 @@ pub(crate) struct Args {
     /// Print the names and run nothing
     #[arg(long)]
     list: bool,
+    /// Features of its package to build it with, such as `llamacpp` for `models`; before the name
+    #[arg(long, value_name = "FEATURES")]
+    features: Option<String>,
     /// Handed to the benchmark as they are, such as `--contended` to `models`
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     rest: Vec<String>,
@@ -33,7 +36,9 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     }
     for (bench, package) in chosen(&known, args.name.as_deref())? {
         let status = cargo()
-            .args(["bench", "--package", package, "--bench", bench, "--"])
+            .args(["bench", "--package", package, "--bench", bench])
+            .args(args.features.iter().flat_map(|features| ["--features", features.as_str()]))
+            .arg("--")
             .args(&args.rest)
             .current_dir(&root)
             .status()
@@ -90,6 +95,9 @@ mod tests {
             assert_eq!(args.rest, ["--contended"]);
         }
         assert!(Cli::parse_from(["", "--list"]).args.list);
+        let args = Cli::parse_from(["", "--features", "llamacpp", "models", "--repeats", "1"]).args;
+        assert_eq!((args.features.as_deref(), args.name.as_deref()), (Some("llamacpp"), Some("models")));
+        assert_eq!(args.rest, ["--repeats", "1"]);
     }
 
     #[test]

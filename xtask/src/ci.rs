@@ -45,8 +45,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
         return Ok(());
     }
     let root = workspace::root();
-    let chosen =
-        STEPS.iter().filter(|step| args.only.is_empty() || args.only.iter().any(|name| name == step.name));
+    let chosen = STEPS.iter().filter(|step| is_chosen(step.name, &args.only));
     let mut tally = Tally::default();
     let mut all = Vec::new();
     for step in chosen {
@@ -65,6 +64,10 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
         }
     }
     summarize(&all, &tally)
+}
+
+fn is_chosen(step: &str, only: &[String]) -> bool {
+    if only.is_empty() { !steps::ONLY_IF_NAMED.contains(&step) } else { only.iter().any(|name| name == step) }
 }
 
 fn verdict(outcome: &anyhow::Result<Outcome>) -> String {
@@ -91,4 +94,21 @@ fn summarize(all: &[Done], tally: &Tally) -> anyhow::Result<()> {
         all.iter().filter(|done| done.outcome.is_err()).map(|done| done.step.name).collect();
     anyhow::ensure!(failed.is_empty(), "failed: {}", failed.join(", "));
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_step_that_must_be_named_is_left_out_otherwise() {
+        let names = steps::names();
+        for step in steps::ONLY_IF_NAMED {
+            assert!(names.iter().any(|name| name == step), "there is no step `{step}`");
+            assert!(!is_chosen(step, &[]));
+            assert!(is_chosen(step, &[(*step).to_owned()]));
+            assert!(!is_chosen(step, &["test".to_owned()]));
+        }
+        assert!(is_chosen("test", &[]));
+    }
 }

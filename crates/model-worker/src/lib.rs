@@ -11,6 +11,8 @@ mod weights;
 mod numbers;
 
 mod llama;
+#[cfg(feature = "llamacpp")]
+mod llamacpp;
 mod runtime;
 
 mod template;

@@ -200,9 +200,10 @@ impl Runtime for Llama {
         self.scratch.last = Quantised::default();
     }
 
-    fn resume(&mut self, kept: &Sequence, tokens: usize) {
+    fn resume(&mut self, kept: &Sequence, tokens: usize) -> usize {
         self.clear();
         self.sequence.copy_from(kept, tokens);
+        self.sequence.len()
     }
 
     fn keep(&self, tokens: usize) -> Sequence {

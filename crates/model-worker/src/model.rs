@@ -9,6 +9,8 @@ use schema_grammar::{Grammar, GrammarError, Vocabulary};
 
 use crate::generation::{self, GenerationError, Job, Listener, Summary};
 use crate::llama::Llama;
+#[cfg(feature = "llamacpp")]
+use crate::llamacpp::LlamaCpp;
 use crate::pace::Pace;
 use crate::prefix::PrefixCache;
 use crate::runtime::Runtime;
@@ -55,6 +57,30 @@ impl Model<Llama> {
             cache: PrefixCache::new(),
             pace: Pace::new(),
         })
+    }
+}
+
+#[cfg(feature = "llamacpp")]
+impl Model<LlamaCpp> {
+    /// Loads the model of a file, to be run by llama.cpp.
+    ///
+    /// # Errors
+    ///
+    /// [`WeightsError`] if no model can be made of it.
+    pub(crate) fn load_with_llama_cpp(
+        path: &Path,
+        sha256: Option<&str>,
+        context_tokens: Option<usize>,
+        threads: usize,
+    ) -> Result<Self, WeightsError> {
+        let metadata = crate::weights::metadata(path, sha256)?;
+        let architecture = metadata.text("general.architecture")?.unwrap_or_default().to_owned();
+        let runtime = LlamaCpp::load(path, context_tokens, threads)?;
+        let tokenizer = runtime.tokenizer()?;
+        let template = Template::read(&metadata, &tokenizer)?;
+        let vocabulary = tokenizer.vocabulary()?;
+        let (cache, pace) = (PrefixCache::new(), Pace::new());
+        Ok(Self { runtime, architecture, tokenizer, template, vocabulary, cache, pace })
     }
 }
 

@@ -35,10 +35,9 @@ impl<K: Send> PrefixCache<K> {
             runtime.clear();
             return 0;
         };
-        if let Some(kept) = self.prompts.remove(at) {
-            runtime.resume(&kept.1, tokens);
-            self.prompts.push_back(kept);
-        }
+        let Some(kept) = self.prompts.remove(at) else { return 0 };
+        let tokens = runtime.resume(&kept.1, tokens);
+        self.prompts.push_back(kept);
         tokens
     }
 

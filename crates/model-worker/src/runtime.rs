@@ -18,8 +18,8 @@ pub(crate) trait Runtime: Send {
     /// Begins a new sequence.
     fn clear(&mut self);
 
-    /// Begins a new sequence with the first `tokens` of what was kept.
-    fn resume(&mut self, kept: &Self::Kept, tokens: usize);
+    /// Begins a new sequence with the first `tokens` of what was kept, and says how many of them it has: all or none.
+    fn resume(&mut self, kept: &Self::Kept, tokens: usize) -> usize;
 
     /// Keeps the first `tokens` of this sequence.
     fn keep(&self, tokens: usize) -> Self::Kept;
@@ -49,7 +49,10 @@ pub(crate) enum Batch {
     /// Any number, and from pass to pass another: no bit of what is computed depends on it.
     Any,
     /// Always so many at most, counted from the sequence's first: others would be added up in another order.
-    #[cfg_attr(not(test), expect(dead_code, reason = "to our own forward pass it does not matter"))]
+    #[cfg_attr(
+        not(any(test, feature = "llamacpp")),
+        expect(dead_code, reason = "to our own forward pass it does not matter")
+    )]
     Fixed(usize),
 }
 
@@ -64,7 +67,7 @@ pub(crate) enum Pass {
 }
 
 /// A pass that gave no result.
-#[derive(Clone, Copy, Debug, Eq, Error, PartialEq)]
+#[derive(Clone, Debug, Eq, Error, PartialEq)]
 #[non_exhaustive]
 pub(crate) enum RuntimeError {
     /// The sequence is full.
@@ -79,4 +82,8 @@ pub(crate) enum RuntimeError {
     /// The model computes something that is no number.
     #[error("the model computes values that are no numbers: its weights are damaged")]
     NotANumber,
+    /// llama.cpp says so.
+    #[cfg(feature = "llamacpp")]
+    #[error("llama.cpp could not compute it: {0}")]
+    LlamaCpp(String),
 }

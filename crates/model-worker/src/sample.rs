@@ -7,15 +7,27 @@ use models::protocol::GenerateRequest;
 use serde_json::Value;
 
 use crate::generation::{GenerationError, Halt, Listener, Summary};
-use crate::llama::Llama;
 use crate::model::{Model, Refusal};
 
+/// Who computes in tests: whoever does in the worker.
+#[cfg(not(feature = "llamacpp"))]
+pub(crate) type Sampled = crate::llama::Llama;
+#[cfg(feature = "llamacpp")]
+pub(crate) type Sampled = crate::llamacpp::LlamaCpp;
+
+/// The default model, loaded anew.
+pub(crate) fn load(threads: usize) -> Model<Sampled> {
+    #[cfg(not(feature = "llamacpp"))]
+    let load = Model::load;
+    #[cfg(feature = "llamacpp")]
+    let load = Model::load_with_llama_cpp;
+    load(&model_store::testing::default_model(), None, None, threads).expect("it loads")
+}
+
 /// The default model. A test holds it for as long as it asks.
-pub(crate) fn model() -> MutexGuard<'static, Model<Llama>> {
-    static MODEL: OnceLock<Mutex<Model<Llama>>> = OnceLock::new();
-    let load =
-        || Mutex::new(Model::load(&model_store::testing::default_model(), None, None, 1).expect("it loads"));
-    MODEL.get_or_init(load).lock().unwrap_or_else(PoisonError::into_inner)
+pub(crate) fn model() -> MutexGuard<'static, Model<Sampled>> {
+    static MODEL: OnceLock<Mutex<Model<Sampled>>> = OnceLock::new();
+    MODEL.get_or_init(|| Mutex::new(load(1))).lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// What came of a request.
@@ -65,7 +77,7 @@ pub(crate) fn request(content: &str, schema: Value, max_tokens: u64) -> Generate
 
 /// Asks the model, and halts when the listener was asked as often as said.
 pub(crate) fn ask_until(
-    model: &mut Model<Llama>,
+    model: &mut Model<Sampled>,
     request: &GenerateRequest,
     halt_at: Option<(u64, Halt)>,
 ) -> Result<Reply, Refusal> {
@@ -78,6 +90,6 @@ pub(crate) fn ask_until(
 }
 
 /// Asks the model.
-pub(crate) fn ask(model: &mut Model<Llama>, request: &GenerateRequest) -> Result<Reply, Refusal> {
+pub(crate) fn ask(model: &mut Model<Sampled>, request: &GenerateRequest) -> Result<Reply, Refusal> {
     ask_until(model, request, None)
 }

@@ -22,11 +22,14 @@ const CONTROL: i64 = 3;
 /// The kind of token that is text.
 const NORMAL: i64 = 1;
 
+/// Text that someone else wrote, as tokens. It never finds a control token.
+pub(crate) type Plain = Arc<dyn Fn(&str) -> Vec<u32> + Send + Sync>;
+
 /// The tokenizer of one model.
 #[derive(Clone)]
 pub(crate) struct Tokenizer {
     // Without any control token: user text cannot hold one, whatever it says.
-    plain: Arc<tokenizers::Tokenizer>,
+    plain: Plain,
     controls: Arc<BTreeMap<String, u32>>,
     tokens: Arc<Vec<Token>>,
     beginning: Option<u32>,
@@ -90,18 +93,33 @@ impl Tokenizer {
             Some(true) => special("tokenizer.ggml.bos_token_id")?,
             Some(false) | None => None,
         };
+        // Without a limit on length and without normalisation, no text can fail.
+        let plain = move |text: &str| {
+            plain.encode_fast(text, false).map(|encoding| encoding.get_ids().to_vec()).unwrap_or_default()
+        };
+        Ok(Self::assemble(tokens, controls, Arc::new(plain), beginning, all_ends))
+    }
+
+    /// A tokenizer of these tokens, each in the place of its id, of which a template may name `controls`.
+    pub(crate) fn assemble(
+        tokens: Vec<Token>,
+        controls: BTreeMap<String, u32>,
+        plain: Plain,
+        beginning: Option<u32>,
+        end: Vec<u32>,
+    ) -> Self {
         let longest = tokens.iter().map(|token| match token {
             Token::Bytes(bytes) => bytes.len(),
             Token::Control(_) => 0,
         });
-        Ok(Self {
-            plain: Arc::new(plain),
-            controls: Arc::new(controls),
+        Self {
             longest: longest.max().unwrap_or(0),
             tokens: Arc::new(tokens),
+            controls: Arc::new(controls),
+            plain,
             beginning,
-            end: all_ends,
-        })
+            end,
+        }
     }
 
     fn plain(
@@ -134,8 +152,7 @@ impl Tokenizer {
         if text.is_empty() {
             return Vec::new();
         }
-        // Without a limit on length and without normalisation, no text can fail.
-        self.plain.encode_fast(text, false).map(|encoding| encoding.get_ids().to_vec()).unwrap_or_default()
+        (self.plain)(text)
     }
 
     /// The tokens of a template's own text, in which control tokens are written by name.

@@ -36,16 +36,7 @@ impl Weights {
     ///
     /// [`WeightsError`] if the file cannot be read, is another than the digest says, or cannot be right.
     pub(crate) fn open(path: &Path, sha256: Option<&str>) -> Result<Self, WeightsError> {
-        let open = |source| WeightsError::Open { path: path.to_owned(), source };
-        let mut file = File::open(path).map_err(open)?;
-        let size = file.metadata().map_err(open)?.len();
-        if let Some(expected) = sha256 {
-            let found = digest(&mut file)?;
-            if !found.eq_ignore_ascii_case(expected) {
-                return Err(WeightsError::Digest { expected: expected.to_ascii_lowercase(), found });
-            }
-            file.seek(SeekFrom::Start(0)).map_err(WeightsError::Read)?;
-        }
+        let (file, size) = open(path, sha256)?;
         let header = header::read(&mut BufReader::new(&file), size)?;
         Ok(Self { file, metadata: header.metadata, tensors: header.tensors })
     }
@@ -101,6 +92,32 @@ impl Weights {
     }
 }
 
+/// What a file says about itself, whatever its tensors are; checks the whole file's digest first if one is given.
+///
+/// # Errors
+///
+/// As [`Weights::open`].
+#[cfg(feature = "llamacpp")]
+pub(crate) fn metadata(path: &Path, sha256: Option<&str>) -> Result<Metadata, WeightsError> {
+    let (file, size) = open(path, sha256)?;
+    header::metadata(&mut BufReader::new(&file), size)
+}
+
+/// The file, checked, and its bytes.
+fn open(path: &Path, sha256: Option<&str>) -> Result<(File, u64), WeightsError> {
+    let open = |source| WeightsError::Open { path: path.to_owned(), source };
+    let mut file = File::open(path).map_err(open)?;
+    let size = file.metadata().map_err(open)?.len();
+    if let Some(expected) = sha256 {
+        let found = digest(&mut file)?;
+        if !found.eq_ignore_ascii_case(expected) {
+            return Err(WeightsError::Digest { expected: expected.to_ascii_lowercase(), found });
+        }
+        file.seek(SeekFrom::Start(0)).map_err(WeightsError::Read)?;
+    }
+    Ok((file, size))
+}
+
 fn digest(file: &mut File) -> Result<String, WeightsError> {
     let mut hasher = Sha256::new();
     let mut buffer = vec![0; 1 << 20];
@@ -145,6 +162,12 @@ pub enum WeightsError {
     /// The file is of a kind of model that this worker does not run.
     #[error("this model cannot be run here: {0}; use a GGUF file of architecture `llama`")]
     Unsupported(String),
+    /// llama.cpp does not run it.
+    #[cfg(feature = "llamacpp")]
+    #[error(
+        "this model cannot be run here: {0}; use another GGUF file, or a build without the feature `llamacpp`"
+    )]
+    ByLlamaCpp(String),
 }
 
 impl WeightsError {

@@ -11,35 +11,56 @@ use std::sync::Arc;
 
 use models::protocol::{Done, Failed, FromWorker, PROTOCOL, Piece, Ready, Started, Timing, WorkerFinish};
 
-use self::arguments::Arguments;
+use self::arguments::{Arguments, RuntimeName};
 use self::inbox::{Inbox, Request};
 use self::outbox::Outbox;
 use crate::generation::{Finish, GenerationError, Halt, Listener, Summary};
 use crate::model::{Model, Refusal};
 use crate::runtime::Runtime;
+use crate::weights::WeightsError;
 
 /// Runs a worker with these arguments, without the program's name, until its input ends.
 ///
-/// `--weights PATH` names a GGUF file, `--sha256 HEX` what it must be, `--context-tokens N` narrows its context. As many
-/// threads compute as `RAYON_NUM_THREADS` says, one if it says nothing. The protocol is that of [`models::protocol`].
+/// `--weights PATH` names a GGUF file, `--sha256 HEX` what it must be, `--context-tokens N` narrows its context, and
+/// `--runtime own` or, if it is built in, `llamacpp` says who computes. As many threads compute as `RAYON_NUM_THREADS`
+/// says, one if it says nothing. The protocol is that of [`models::protocol`].
 ///
 /// Must be called from the process' own main thread: the end of the input ends the process at once, also within a pass.
 pub fn main(args: impl Iterator<Item = OsString>) -> ExitCode {
     let outbox = Arc::new(Outbox::new(io::stdout()));
     // Loading takes its time, and a heart that does not beat is taken for a worker that hangs.
     outbox.beat();
-    let model = Arguments::read(args).and_then(|arguments| {
-        let Arguments { weights, sha256, context_tokens, threads } = arguments;
-        let model = Model::load(&weights, sha256.as_deref(), context_tokens, threads);
-        Ok((model.map_err(|error| error.to_string())?, threads))
-    });
-    let (mut model, threads) = match model {
-        Ok(loaded) => loaded,
+    let arguments = match Arguments::read(args) {
+        Ok(arguments) => arguments,
         Err(message) => return fatal(&outbox, message),
+    };
+    let Arguments { weights, sha256, context_tokens, threads, runtime } = arguments;
+    match runtime {
+        RuntimeName::Own => {
+            let model = Model::load(&weights, sha256.as_deref(), context_tokens, threads);
+            run(model, threads, &outbox)
+        }
+        #[cfg(feature = "llamacpp")]
+        RuntimeName::LlamaCpp => {
+            let model = Model::load_with_llama_cpp(&weights, sha256.as_deref(), context_tokens, threads);
+            run(model, threads, &outbox)
+        }
+    }
+}
+
+/// Listens and answers, with the model that was loaded.
+fn run<R: Runtime>(
+    model: Result<Model<R>, WeightsError>,
+    threads: usize,
+    outbox: &Outbox<io::Stdout>,
+) -> ExitCode {
+    let mut model = match model {
+        Ok(model) => model,
+        Err(error) => return fatal(outbox, error.to_string()),
     };
     // Whatever is being computed, nobody waits for it any more.
     let inbox = Inbox::listen(BufReader::new(io::stdin()), || std::process::exit(0));
-    serve(&mut model, threads, &inbox, &outbox)
+    serve(&mut model, threads, &inbox, outbox)
 }
 
 fn fatal<W: Write>(outbox: &Outbox<W>, message: String) -> ExitCode {

@@ -16,6 +16,9 @@ pub(super) struct Step {
     pub(super) run: fn(&Path, &mut Tally) -> anyhow::Result<Outcome>,
 }
 
+/// Steps that run only where `--only` names them: they check what nobody gets who does not ask for it, and take long.
+pub(super) const ONLY_IF_NAMED: &[&str] = &["llamacpp"];
+
 /// How a step ended that did not fail.
 pub(super) enum Outcome {
     Passed,
@@ -49,6 +52,11 @@ pub(super) const STEPS: &[Step] = &[
         run: foreign,
     },
     Step { name: "doctest", says: "examples in the docs", run: doctest },
+    Step {
+        name: "llamacpp",
+        says: "the worker with llama.cpp built in; only if `--only` names it",
+        run: llama_cpp,
+    },
     Step { name: "test", says: "unit and integration tests", run: test },
 ];
 
@@ -135,6 +143,28 @@ fn foreign(root: &Path, _: &mut Tally) -> anyhow::Result<Outcome> {
         Some(python) => check(peers::install(root, &python)),
         None => Ok(Outcome::Skipped(peers::MISSING.to_owned())),
     }
+}
+
+/// The feature, its lints and its tests. Building llama.cpp is most of it: minutes.
+fn llama_cpp(root: &Path, tally: &mut Tally) -> anyhow::Result<Outcome> {
+    let cmake = Command::new("cmake").arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status();
+    if !cmake.is_ok_and(|status| status.success()) {
+        return Ok(missing("cmake", "apt-get install cmake libclang-dev g++, or what these are elsewhere"));
+    }
+    let feature = ["--locked", "-p", "model-worker", "--features", "llamacpp"];
+    passes(
+        cargo().arg("clippy").args(feature).args(["--all-targets", "--", "-D", "warnings"]).current_dir(root),
+    )?;
+    passes(
+        cargo().args(["check", "--locked", "-p", "kora-backend", "--features", "llamacpp"]).current_dir(root),
+    )?;
+    let mut tests = cargo();
+    if has("nextest") {
+        tests.args(["nextest", "run", "--no-fail-fast"]);
+    } else {
+        tests.args(["test", "--tests", "--no-fail-fast"]);
+    }
+    counts(tests.args(feature).current_dir(root), tally)
 }
 
 fn doctest(root: &Path, tally: &mut Tally) -> anyhow::Result<Outcome> {

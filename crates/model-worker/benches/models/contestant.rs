@@ -54,14 +54,14 @@ pub(crate) struct Answer {
 }
 
 impl Contestant {
-    /// Our own worker: this very program, started as one.
-    pub(crate) fn own(weights: &Path, threads: usize) -> anyhow::Result<Self> {
+    /// Our own worker: this very program, started as one that computes by `runtime`.
+    pub(crate) fn own(runtime: &'static str, weights: &Path, threads: usize) -> anyhow::Result<Self> {
         let began = Instant::now();
         let count = threads.to_string();
         let lines = Lines::start(
             "the worker",
             Command::new(std::env::current_exe()?)
-                .args(["model-worker", "--context-tokens", CONTEXT, "--weights"])
+                .args(["model-worker", "--runtime", runtime, "--context-tokens", CONTEXT, "--weights"])
                 .arg(weights)
                 .env("RAYON_NUM_THREADS", &count)
                 .env("CANDLE_NUM_THREADS", &count),
@@ -77,7 +77,7 @@ impl Contestant {
                 | FromWorker::Failed(_)) => anyhow::bail!("the worker was asked nothing and says {other:?}"),
             }
         }
-        Ok(Self { name: "worker", threads, load: began.elapsed(), kind: Kind::Own, lines, asked: 0 })
+        Ok(Self { name: runtime, threads, load: began.elapsed(), kind: Kind::Own, lines, asked: 0 })
     }
 
     /// The llama.cpp server of `cargo xtask peers`.
@@ -99,7 +99,7 @@ impl Contestant {
         )?;
         let ready: Value = serde_json::from_str(&lines.hear()?)?;
         let load = milliseconds(&ready, "load_ms")?;
-        Ok(Self { name: "llama.cpp", threads, load, kind: Kind::Peer, lines, asked: 0 })
+        Ok(Self { name: "server", threads, load, kind: Kind::Peer, lines, asked: 0 })
     }
 
     pub(crate) fn is_peer(&self) -> bool {

@@ -28,6 +28,12 @@ usage: cargo xtask bench models [--contended] [--backend PATH] [--repeats N] [--
   --threads N   numbers of threads, separated by commas (default 1,2)
   --no-peer     without llama.cpp's server";
 
+/// Who computes in the worker: whatever is built in.
+#[cfg(feature = "llamacpp")]
+const RUNTIMES: [&str; 2] = ["own", "llamacpp"];
+#[cfg(not(feature = "llamacpp"))]
+const RUNTIMES: [&str; 1] = ["own"];
+
 struct Options {
     contended: bool,
     repeats: Option<usize>,
@@ -84,7 +90,9 @@ fn run(options: &Options) -> anyhow::Result<()> {
     let workspace = manifest.ancestors().nth(2).unwrap_or(manifest);
     let mut contestants = Vec::new();
     for threads in &options.threads {
-        contestants.push(Contestant::own(&weights, *threads)?);
+        for runtime in RUNTIMES {
+            contestants.push(Contestant::own(runtime, &weights, *threads)?);
+        }
         if options.peer {
             contestants.push(Contestant::peer(workspace, &weights, *threads)?);
         }

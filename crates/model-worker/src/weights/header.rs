@@ -21,20 +21,7 @@ pub(super) struct Header {
 /// Reads the header of a file of `file_bytes`.
 pub(super) fn read<R: Read>(inner: R, file_bytes: u64) -> Result<Header, WeightsError> {
     let mut reader = HeaderReader::new(inner, file_bytes);
-    if reader.bytes()? != *b"GGUF" {
-        return Err(WeightsError::unsupported("the file does not begin as a GGUF file does"));
-    }
-    let version = reader.u32()?;
-    // Version 1 counted in 32 bits and was in use for weeks only.
-    if !(2..=3).contains(&version) {
-        return Err(WeightsError::unsupported(format!("GGUF version {version} is neither 2 nor 3")));
-    }
-    let tensor_count = reader.u64()?;
-    let metadata_count = reader.u64()?;
-    if tensor_count > MAX_TENSORS {
-        return Err(WeightsError::invalid(format!("{tensor_count} tensors, at most {MAX_TENSORS}")));
-    }
-    let metadata = Metadata::read(&mut reader, metadata_count)?;
+    let (metadata, tensor_count) = beginning(&mut reader)?;
     // A name's length, sides, kind and offset: at least 24 bytes.
     reader.expect_room("the list of tensors", tensor_count, 24)?;
     let listed = (0..tensor_count).map(|_| listed_tensor(&mut reader)).collect::<Result<Vec<_>, _>>()?;
@@ -54,6 +41,31 @@ pub(super) fn read<R: Read>(inner: R, file_bytes: u64) -> Result<Header, Weights
         }
     }
     Ok(Header { metadata, tensors })
+}
+
+/// Reads as far as the metadata.
+#[cfg(feature = "llamacpp")]
+pub(super) fn metadata<R: Read>(inner: R, file_bytes: u64) -> Result<Metadata, WeightsError> {
+    Ok(beginning(&mut HeaderReader::new(inner, file_bytes))?.0)
+}
+
+/// The metadata, and how many tensors follow.
+fn beginning<R: Read>(reader: &mut HeaderReader<R>) -> Result<(Metadata, u64), WeightsError> {
+    if reader.bytes()? != *b"GGUF" {
+        return Err(WeightsError::unsupported("the file does not begin as a GGUF file does"));
+    }
+    let version = reader.u32()?;
+    // Version 1 counted in 32 bits and was in use for weeks only.
+    if !(2..=3).contains(&version) {
+        return Err(WeightsError::unsupported(format!("GGUF version {version} is neither 2 nor 3")));
+    }
+    let tensor_count = reader.u64()?;
+    let metadata_count = reader.u64()?;
+    if tensor_count > MAX_TENSORS {
+        return Err(WeightsError::invalid(format!("{tensor_count} tensors, at most {MAX_TENSORS}")));
+    }
+    let metadata = Metadata::read(reader, metadata_count)?;
+    Ok((metadata, tensor_count))
 }
 
 struct Listed {

@@ -11,12 +11,45 @@ pub(super) struct Arguments {
     pub(super) sha256: Option<String>,
     pub(super) context_tokens: Option<usize>,
     pub(super) threads: usize,
+    pub(super) runtime: RuntimeName,
+}
+
+/// Who computes.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum RuntimeName {
+    /// Our own forward pass.
+    Own,
+    /// llama.cpp, where it is built in.
+    #[cfg(feature = "llamacpp")]
+    LlamaCpp,
+}
+
+impl RuntimeName {
+    /// Who computes unless something else is asked for: whoever builds llama.cpp in wants it.
+    #[cfg(feature = "llamacpp")]
+    const DEFAULT: Self = Self::LlamaCpp;
+    #[cfg(not(feature = "llamacpp"))]
+    const DEFAULT: Self = Self::Own;
+
+    fn read(name: &str) -> Result<Self, String> {
+        match name {
+            "own" => Ok(Self::Own),
+            #[cfg(feature = "llamacpp")]
+            "llamacpp" => Ok(Self::LlamaCpp),
+            #[cfg(not(feature = "llamacpp"))]
+            "llamacpp" => Err(String::from(
+                "this program was built without llama.cpp: build it with `--features llamacpp`, or leave `--runtime` out",
+            )),
+            _ => Err(String::from("`--runtime` must be `own` or `llamacpp`")),
+        }
+    }
 }
 
 impl Arguments {
     /// Reads them, or says how they should be.
     pub(super) fn read(mut args: impl Iterator<Item = OsString>) -> Result<Self, String> {
         let (mut weights, mut sha256, mut context_tokens) = (None, None, None);
+        let mut runtime = RuntimeName::DEFAULT;
         while let Some(name) = args.next() {
             let name = name.to_string_lossy().into_owned();
             let value = args.next().ok_or_else(|| format!("`{name}` needs a value"))?;
@@ -36,11 +69,12 @@ impl Arguments {
                         tokens.ok_or_else(|| String::from("`--context-tokens` must be a number above 0"))?,
                     );
                 }
+                "--runtime" => runtime = RuntimeName::read(&text()?)?,
                 _ => return Err(format!("`{name}` is no argument of a worker")),
             }
         }
         let weights = weights.ok_or_else(|| String::from("`--weights` must name a GGUF file"))?;
-        Ok(Self { weights, sha256, context_tokens, threads: threads() })
+        Ok(Self { weights, sha256, context_tokens, threads: threads(), runtime })
     }
 }
 
@@ -67,6 +101,10 @@ mod tests {
         let context = "`--context-tokens` must be a number above 0";
         assert_eq!(fault(&["--weights", "x", "--context-tokens", "0"]), context);
         assert_eq!(fault(&["--weights", "x", "--context-tokens", "99999999999999999999"]), context);
+        assert_eq!(fault(&["--weights", "x", "--runtime", "gpu"]), "`--runtime` must be `own` or `llamacpp`");
+        assert_eq!(fault(&["--weights", "x", "--runtime", "own"]), "");
+        let is_built_in = fault(&["--weights", "x", "--runtime", "llamacpp"]).is_empty();
+        assert_eq!(is_built_in, cfg!(feature = "llamacpp"));
         assert_eq!(fault(&["--weights", "x"]), "");
     }
 }
