@@ -45,7 +45,7 @@ pub use crate::node::{
     Claim, Heartbeat, HeartbeatAnswer, LeaseId, LeaseProgress, NodeDesk, NodeError, Offer, OrderOutcome,
     OrderReport, OrderWork, OrderedMessage, WorkOrder,
 };
-pub use crate::orchestrator::{NotOpened, Orchestrator};
+pub use crate::orchestrator::{Load, NotOpened, Orchestrator};
 pub use crate::remote::{Desk, DeskConfig, RemoteDesk, RemoteSessions};
 pub use crate::replay::{ReplayError, ReplayOptions, Replayed, replay, replay_records};
 pub use crate::sessions::{EventPage, Sessions};

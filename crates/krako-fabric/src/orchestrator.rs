@@ -7,6 +7,7 @@
 mod answers;
 mod desk;
 mod index;
+mod load;
 mod names;
 mod nodes;
 mod offer;
@@ -27,6 +28,7 @@ use tokio::task::JoinSet;
 
 use self::desk::Desk;
 use self::index::Index;
+pub use self::load::Load;
 pub use self::open::NotOpened;
 use crate::ledger::Ledger;
 use crate::log::EventLog;

@@ -99,6 +99,13 @@ impl Desk {
         self.lock().nodes.offered()
     }
 
+    /// Orders that nodes have, and orders that wait for one.
+    pub(super) fn counts(&self) -> (usize, usize) {
+        let mut state = self.lock();
+        let queued = state.cpu.count() + state.pod.count();
+        (state.leases.len(), queued)
+    }
+
     /// Gives nothing any more.
     pub(super) fn close(&self) {
         self.lock().closed = true;

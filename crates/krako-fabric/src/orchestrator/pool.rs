@@ -81,6 +81,16 @@ impl Pool {
         stale
     }
 
+    /// How many orders wait.
+    pub(super) fn count(&mut self) -> usize {
+        let mut count = 0;
+        self.tenants.each(|queues| {
+            queues.high.each(|queue| count += queue.len());
+            queues.normal.each(|queue| count += queue.len());
+        });
+        count
+    }
+
     /// Takes out everything of one session.
     pub(super) fn forget(&mut self, tenant: &TenantId, session: &SessionId) {
         self.tenants.take_of(tenant, |queues| {
