@@ -6,6 +6,7 @@ mod ci;
 mod coverage;
 mod layers;
 mod peers;
+mod simulate;
 mod tidy;
 
 // What the commands share: where things are, what they hold, how to say what is wrong.
@@ -42,6 +43,8 @@ enum Command {
     Peers,
     /// Run the benchmarks, or one of them
     Bench(bench::Args),
+    /// Live through seeds of the fabric on a simulated network
+    Simulate(simulate::Args),
 }
 
 fn main() -> ExitCode {
@@ -53,6 +56,7 @@ fn main() -> ExitCode {
         Command::Tidy => tidy::run(),
         Command::Peers => peers::run(),
         Command::Bench(args) => bench::run(&args),
+        Command::Simulate(args) => simulate::run(&args),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -7,7 +7,7 @@ use anyhow::Context as _;
 
 use super::tally::{self, Tally};
 use crate::metadata::cargo;
-use crate::{bless, coverage, layers, peers, tidy};
+use crate::{bless, coverage, layers, peers, simulate, tidy};
 
 /// One thing that must hold.
 pub(super) struct Step {
@@ -56,6 +56,11 @@ pub(super) const STEPS: &[Step] = &[
         name: "llamacpp",
         says: "the worker with llama.cpp built in; only if `--only` names it",
         run: llama_cpp,
+    },
+    Step {
+        name: "simulate",
+        says: "a thousand seeds of the fabric on a simulated network",
+        run: |_, _| check(simulate::run(&simulate::Args::of_every_change())),
     },
     Step { name: "test", says: "unit and integration tests", run: test },
 ];

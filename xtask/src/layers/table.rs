@@ -38,11 +38,7 @@ pub(super) const LAYERS: &[Layer] = &[
         may_use: &["kora-ir"],
         because: "what a schema allows next is a question to the schema alone (C11.1)",
     },
-    Layer {
-        name: "credentials",
-        may_use: &[],
-        because: "a secret knows nobody who sends it (C11.4)",
-    },
+    Layer { name: "credentials", may_use: &[], because: "a secret knows nobody who sends it (C11.4)" },
     Layer {
         name: "model-store",
         may_use: &[],
@@ -180,7 +176,8 @@ pub(super) struct Unreachable {
     pub(super) because: &'static str,
 }
 
-const PURE: &[&str] = &["kora-ir", "telemetry", "backend-api", "engine", "operations", "krako-contract", "krako-session"];
+const PURE: &[&str] =
+    &["kora-ir", "telemetry", "backend-api", "engine", "operations", "krako-contract", "krako-session"];
 
 /// Responsibilities that a crate must not have, as crates that it must not reach.
 pub(super) const UNREACHABLE: &[Unreachable] = &[

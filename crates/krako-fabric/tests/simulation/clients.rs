@@ -55,7 +55,7 @@ pub(crate) async fn client(
     told: AllTold,
     broken: Broken,
 ) -> Ended {
-    let backend = connect(client, &plan, &seen).await?;
+    let backend = connect(client, &plan, &seen, broken).await?;
     let mut runs = JoinSet::new();
     for run in plan.runs[client].clone() {
         let (backend, told) = (backend.clone(), Arc::clone(&told));
@@ -73,14 +73,24 @@ pub(crate) async fn client(
     std::future::pending().await
 }
 
-async fn connect(client: usize, plan: &Plan, seen: &Seen) -> Result<KrakoBackend, ConnectError> {
+async fn connect(
+    client: usize,
+    plan: &Plan,
+    seen: &Seen,
+    broken: Broken,
+) -> Result<KrakoBackend, ConnectError> {
+    // The sooner it stops trying by itself, the sooner it tries anew.
+    let patience = match broken {
+        Broken::SubmitsAnew => Duration::from_millis(300),
+        Broken::Nothing | Broken::AcknowledgesEarly | Broken::TakesLateReports => plan.submission_patience,
+    };
     let identities = Identities::of_this_process();
     let endpoint = Endpoint::parse(&format!("https://{GATEWAY}:{GATEWAY_PORT}")).unwrap();
     let config = KrakoConfig {
         ca_file: Some(identities.authority.clone()),
         token: Some(identities.token_file(plan.tenants[client])),
         limits: KrakoLimits {
-            submission_patience_ms: u64::try_from(plan.submission_patience.as_millis()).unwrap(),
+            submission_patience_ms: u64::try_from(patience.as_millis()).unwrap(),
             outage_patience_ms: u64::try_from(plan.outage_patience.as_millis()).unwrap(),
             first_backoff_ms: 50,
             max_backoff_ms: 1_000,

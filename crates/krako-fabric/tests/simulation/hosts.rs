@@ -1,6 +1,7 @@
 //! The software of each host, as in processes of their own.
 
 use std::error::Error;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
@@ -55,6 +56,8 @@ pub(crate) struct Seen {
     pub(crate) of_clients: Open,
     /// Connections that nodes and the gateway have.
     pub(crate) of_nodes: Open,
+    /// How often an orchestrator was started.
+    pub(crate) starts: Arc<AtomicUsize>,
     /// Reports of nodes that were accepted.
     pub(crate) accepted: Accepted,
 }
@@ -135,6 +138,7 @@ pub(crate) async fn orchestrator(seen: Seen, plan: Arc<Plan>, broken: Broken) ->
         ..OrchestratorConfig::default()
     };
     let orchestrator = Orchestrator::open(config, log, opened, Arc::new(clock))?;
+    seen.starts.fetch_add(1, Ordering::Relaxed);
     *seen.orchestrator.lock().unwrap() = Arc::downgrade(&orchestrator);
     let nodes: Arc<dyn NodeDesk> = match broken {
         Broken::TakesLateReports => Arc::new(ForgivingDesk::new(Arc::clone(&orchestrator) as _)),

@@ -30,7 +30,8 @@ impl Identities {
         static MADE: OnceLock<Identities> = OnceLock::new();
         MADE.get_or_init(|| {
             let folder = tempfile::tempdir().unwrap();
-            let authority = DevelopmentAuthority::open_or_make(folder.path(), &SystemWallClock::default()).unwrap();
+            let authority =
+                DevelopmentAuthority::open_or_make(folder.path(), &SystemWallClock::default()).unwrap();
             let names = [ORCHESTRATOR.to_owned(), GATEWAY.to_owned()];
             let server = authority.leaf(&names, &SystemWallClock::default()).unwrap();
             for of in TENANTS.into_iter().chain(["node", "gateway"]) {

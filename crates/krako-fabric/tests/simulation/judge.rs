@@ -1,14 +1,13 @@
 //! What must be so at the end of every seed, whatever went wrong in it.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::error::Error;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use krako_contract::{
-    LineItem, SessionId, SessionStatus, TenantId, UsageReport, WireLimits, read,
-};
+use krako_contract::{LineItem, SessionId, SessionStatus, TenantId, UsageReport, WireLimits, read};
 use krako_fabric::{LogReader, MemoryDisk, ReplayOptions, Replayed, replay};
-use krako_transport::Call;
+use krako_transport::{Call, Client};
 
 use crate::clients::{Told, UNSURE, What, words};
 use crate::graphs::{Corpus, Known};
@@ -45,24 +44,38 @@ pub(crate) fn read_log(disk: &MemoryDisk) -> Result<Record, String> {
 }
 
 /// Asks for every session's report and every tenant's usage, once all is quiet.
-pub(crate) async fn ask(plan: Arc<Plan>, sessions: Vec<(SessionId, TenantId)>, into: Arc<Mutex<Asked>>) -> Ended {
+pub(crate) async fn ask(
+    plan: Arc<Plan>,
+    sessions: Vec<(SessionId, TenantId)>,
+    into: Arc<Mutex<Asked>>,
+) -> Ended {
     let tenants: BTreeSet<&str> = plan.tenants.into_iter().collect();
     for name in tenants {
         let tenant = TenantId::new(name)?;
         let client = gateway_of(name);
         for (session, _) in sessions.iter().filter(|(_, of)| *of == tenant) {
-            let answer = client.request(Call::get(format!("/v1/execution/{session}"))).await?;
-            let text = String::from_utf8(answer.body.to_vec())?;
-            into.lock().unwrap().reports.insert(session.clone(), text);
+            let body = get(&client, &format!("/v1/execution/{session}")).await?;
+            into.lock().unwrap().reports.insert(session.clone(), String::from_utf8(body)?);
         }
-        let answer = client.request(Call::get("/v1/usage")).await?;
-        if answer.status.is_success() {
-            let usage: UsageReport = read(&answer.body, &WireLimits::default())?;
-            into.lock().unwrap().usage.insert(tenant, usage);
-        }
+        let usage: UsageReport = read(&get(&client, "/v1/billing/usage").await?, &WireLimits::default())?;
+        into.lock().unwrap().usage.insert(tenant, usage);
     }
     into.lock().unwrap().done = true;
     Ok(())
+}
+
+/// What is there. Asked again as every caller does: of a connection that is gone one only hears when it is used.
+async fn get(client: &Client, path: &str) -> Result<Vec<u8>, Box<dyn Error>> {
+    let mut said = String::new();
+    for _ in 0..10 {
+        match client.request(Call::get(path)).await {
+            Ok(answer) if answer.status.is_success() => return Ok(answer.body.into()),
+            Ok(answer) => said = format!("{}: {}", answer.status, String::from_utf8_lossy(&answer.body)),
+            Err(error) => said = error.to_string(),
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    Err(format!("{path}: {said}").into())
 }
 
 /// Everything that is not as it must be.
@@ -78,7 +91,7 @@ pub(crate) fn faults(plan: &Plan, seen: &Seen, told: &[Told], asked: &Asked, rec
     for told in told {
         judge_run(told, plan, record, &mut faults);
     }
-    for (attempt, leases) in &*seen.accepted.0.lock().unwrap() {
+    for (attempt, leases) in &*seen.accepted.reports.lock().unwrap() {
         if leases.len() > 1 {
             faults.push(format!("attempt {attempt:?} was taken from {} claims: {leases:?}", leases.len()));
         }
@@ -220,7 +233,9 @@ fn judge_usage(asked: &Asked, record: &Record, faults: &mut Vec<String>) {
             .map(|line| (line.event_id.to_string(), line))
             .collect();
         let tokens: u64 = lines.values().map(|line| line.tokens_in + line.tokens_out).sum();
-        if usage.line_items.len() != lines.len() || usage.total_tokens != tokens {
+        let said: BTreeMap<String, &LineItem> =
+            usage.line_items.iter().map(|line| (line.event_id.to_string(), line)).collect();
+        if said != lines || usage.line_items.len() != lines.len() || usage.total_tokens != tokens {
             faults.push(format!(
                 "`{tenant}` is billed {} lines and {} tokens, and the log has {} and {tokens}",
                 usage.line_items.len(),

@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::fmt::Write as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, Once};
 use std::time::{Duration, SystemTime};
 
@@ -18,7 +19,9 @@ use crate::hosts::{self, Seen};
 use crate::judge::{self, Asked};
 use crate::plan::{CLIENTS, CPU_NODES, Fault, GATEWAY, ORCHESTRATOR, POD, Plan, links};
 
-const TICK: Duration = Duration::from_millis(5);
+const TICK: Duration = Duration::from_millis(10);
+/// Connections of three nodes and a gateway.
+const MAX_KEPT: usize = 8;
 const LATENCY: Duration = Duration::from_millis(1);
 
 /// What became of a seed.
@@ -33,6 +36,10 @@ pub(crate) struct Story {
     pub(crate) took: Duration,
     pub(crate) sessions: usize,
     pub(crate) given_up: usize,
+    /// How often an orchestrator took up what another had left.
+    pub(crate) recoveries: usize,
+    /// How often work was given to a node that another had had.
+    pub(crate) given_again: usize,
 }
 
 thread_local! {
@@ -74,6 +81,8 @@ pub(crate) fn tell(seed: u64, broken: Broken) -> Story {
         took: Duration::ZERO,
         sessions: 0,
         given_up: 0,
+        recoveries: 0,
+        given_again: 0,
     });
     story.faults.extend(panics.into_iter().map(|panic| format!("something panicked: {panic}")));
     story
@@ -157,7 +166,9 @@ fn live(seed: u64, broken: Broken) -> Story {
     for byte in history.finalize() {
         let _ = write!(hash, "{byte:02x}");
     }
-    Story { seed, hash, faults, took, sessions: record.len(), given_up }
+    let recoveries = seen.starts.load(Ordering::Relaxed).saturating_sub(1);
+    let given_again = seen.accepted.given_again();
+    Story { seed, hash, faults, took, sessions: record.len(), given_up, recoveries, given_again }
 }
 
 /// What is open and should not be, once everybody has been told.
@@ -176,6 +187,11 @@ fn open(seen: &Seen) -> Vec<String> {
         if connections.count() > 0 {
             open.push(format!("{} connections {whose}", connections.count()));
         }
+    }
+    // Who keeps its connections has the same ones at both ends, and few.
+    let (of_nodes, at_desk) = (seen.of_nodes.count(), seen.at_desk.count());
+    if of_nodes != at_desk || at_desk > MAX_KEPT {
+        open.push(format!("{of_nodes} connections of nodes and the gateway, {at_desk} at the desk"));
     }
     open
 }

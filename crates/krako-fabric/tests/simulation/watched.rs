@@ -14,7 +14,17 @@ pub(crate) type Attempt = (SessionId, WorkUnitId, u32);
 
 /// By attempt, the claims whose reports were accepted.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Accepted(pub(crate) Arc<Mutex<BTreeMap<Attempt, BTreeSet<LeaseId>>>>);
+pub(crate) struct Accepted {
+    pub(crate) reports: Arc<Mutex<BTreeMap<Attempt, BTreeSet<LeaseId>>>>,
+    given: Arc<Mutex<BTreeMap<Attempt, usize>>>,
+}
+
+impl Accepted {
+    /// How often work was given that had been given before.
+    pub(crate) fn given_again(&self) -> usize {
+        self.given.lock().unwrap().values().map(|times| times - 1).sum()
+    }
+}
 
 /// Notes what the desk behind it accepts.
 #[derive(Debug)]
@@ -39,6 +49,9 @@ pub(crate) fn attempt(order: &WorkOrder) -> Attempt {
 impl<D: NodeDesk> NodeDesk for WatchedDesk<D> {
     async fn claim(&self, claim: Claim) -> Result<Vec<WorkOrder>, NodeError> {
         let orders = self.desk.claim(claim).await?;
+        for order in &orders {
+            *self.accepted.given.lock().unwrap().entry(attempt(order)).or_default() += 1;
+        }
         self.given.lock().unwrap().extend(orders.iter().map(|order| (order.lease.clone(), attempt(order))));
         Ok(orders)
     }
@@ -54,7 +67,7 @@ impl<D: NodeDesk> NodeDesk for WatchedDesk<D> {
         let attempt = self.given.lock().unwrap().get(&lease).cloned();
         // Work that was given back is given to another.
         if let Some(attempt) = attempt.filter(|_| !gives_back) {
-            self.accepted.0.lock().unwrap().entry(attempt).or_default().insert(lease);
+            self.accepted.reports.lock().unwrap().entry(attempt).or_default().insert(lease);
         }
         Ok(())
     }
