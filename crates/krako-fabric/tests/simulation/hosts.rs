@@ -115,7 +115,11 @@ pub(crate) fn gateway_of(tenant: &str) -> Client {
 
 /// An orchestrator over a disk that outlives it.
 pub(crate) async fn orchestrator(seen: Seen, plan: Arc<Plan>, broken: Broken) -> Ended {
-    seen.disk.delay_syncs(plan.sync);
+    seen.disk.delay_syncs(match broken {
+        // The longer a sync takes, the more was promised that is lost.
+        Broken::AcknowledgesEarly => Duration::from_millis(500),
+        Broken::Nothing | Broken::TakesLateReports | Broken::SubmitsAnew => plan.sync,
+    });
     let storage = seen.disk.attach()?;
     let limits = LogLimits { segment_bytes: plan.segment_bytes, ..LogLimits::default() };
     let clock = SimulatedClock;

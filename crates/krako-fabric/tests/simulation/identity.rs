@@ -50,7 +50,7 @@ impl Identities {
 /// What both listeners know.
 pub(crate) fn tokens() -> Tokens {
     let digest = |of: &str| Token::new(&token(of)).unwrap().digest();
-    let tenant = |name: &&str| (digest(name), Holder::Tenant(TenantId::new(*name).unwrap()));
+    let tenant = |name: &&str| (digest(name), Holder::Tenant(TenantId::new(name).unwrap()));
     let mut known: Vec<_> = TENANTS.iter().map(tenant).collect();
     known.push((digest("node"), Holder::Node("node".to_owned())));
     known.push((digest("gateway"), Holder::Gateway("gateway".to_owned())));
