@@ -4,6 +4,7 @@ mod bench;
 mod bless;
 mod ci;
 mod coverage;
+mod crash;
 mod layers;
 mod peers;
 mod simulate;
@@ -45,6 +46,8 @@ enum Command {
     Bench(bench::Args),
     /// Live through seeds of the fabric on a simulated network
     Simulate(simulate::Args),
+    /// Kill the parts of a fabric over and over, while it runs thousands of sessions
+    Crash(crash::Args),
 }
 
 fn main() -> ExitCode {
@@ -57,6 +60,7 @@ fn main() -> ExitCode {
         Command::Peers => peers::run(),
         Command::Bench(args) => bench::run(&args),
         Command::Simulate(args) => simulate::run(&args),
+        Command::Crash(args) => crash::run(&args),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

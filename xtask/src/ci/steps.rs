@@ -7,7 +7,7 @@ use anyhow::Context as _;
 
 use super::tally::{self, Tally};
 use crate::metadata::cargo;
-use crate::{bless, coverage, layers, peers, simulate, tidy};
+use crate::{bless, coverage, crash, layers, peers, simulate, tidy};
 
 /// One thing that must hold.
 pub(super) struct Step {
@@ -17,7 +17,7 @@ pub(super) struct Step {
 }
 
 /// Steps that run only where `--only` names them: they check what nobody gets who does not ask for it, and take long.
-pub(super) const ONLY_IF_NAMED: &[&str] = &["llamacpp"];
+pub(super) const ONLY_IF_NAMED: &[&str] = &["llamacpp", "crash"];
 
 /// How a step ended that did not fail.
 pub(super) enum Outcome {
@@ -61,6 +61,11 @@ pub(super) const STEPS: &[Step] = &[
         name: "simulate",
         says: "a thousand seeds of the fabric on a simulated network",
         run: |_, _| check(simulate::run(&simulate::Args::of_every_change())),
+    },
+    Step {
+        name: "crash",
+        says: "a fabric lives through 200 kills; only if `--only` names it",
+        run: |_, _| check(crash::run(&crash::Args::default())),
     },
     Step { name: "test", says: "unit and integration tests", run: test },
 ];
