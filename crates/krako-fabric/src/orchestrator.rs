@@ -30,6 +30,7 @@ use self::desk::Desk;
 use self::index::Index;
 pub use self::load::Load;
 pub use self::open::NotOpened;
+use self::post::Stage;
 use crate::ledger::Ledger;
 use crate::log::EventLog;
 use crate::{
@@ -114,7 +115,14 @@ impl Orchestrator {
         let _ = tokio::time::timeout(limit, all).await;
         let left = self.inner.index().open();
         self.inner.desk.close();
-        self.tasks().abort_all();
+        // Ended and gone: nothing holds the log any more, so that it can be opened again.
+        let mut tasks = std::mem::take(&mut *self.tasks());
+        tasks.shutdown().await;
+        for post in self.inner.index().all_open() {
+            let why =
+                String::from("the orchestrator was shut down; the session goes on when it is opened again");
+            post.seen.send_modify(|seen| seen.stage = Stage::Stuck { why, is_bug: false });
+        }
         self.inner.log.close().await;
         left
     }

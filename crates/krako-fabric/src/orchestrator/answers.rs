@@ -12,7 +12,7 @@ use krako_contract::{
 };
 use krako_session::SessionWriter;
 
-use super::index::{At, Known};
+use super::index::{At, Index, Known};
 use super::post::{Post, Seen, Stage};
 use super::session::{Begin, Session};
 use super::{Orchestrator, names, remembered};
@@ -40,7 +40,7 @@ impl Sessions for Orchestrator {
         }
         let request_id = anchor.request_id.clone();
         let session = names::session_id(tenant, &request_id).map_err(internal)?;
-        if self.is_known(&session, &submission)? {
+        if is_known(&self.inner.index(), &session, &submission)? {
             return self.report(tenant, &session, Duration::ZERO).await;
         }
         self.admit(&submission).await?;
@@ -52,6 +52,7 @@ impl Sessions for Orchestrator {
             request_id: request_id.clone(),
             high: submission.options().priority == Some(SessionPriority::High),
             recovered: krako_session::Recovered { writer, under_way: Vec::new(), waiting: Vec::new() },
+            last: None,
         };
         let submitted = Submitted {
             session: session.clone(),
@@ -161,24 +162,6 @@ impl Orchestrator {
         })
     }
 
-    /// Whether it was submitted before. An error if it was, with another graph.
-    fn is_known(&self, session: &SessionId, submission: &Submission) -> Result<bool, ErrorResponse> {
-        let index = self.inner.index();
-        match index.find(session) {
-            None => Ok(false),
-            Some(known) if known.graph_digest == Sha256Text::from(submission.graph().digest()) => Ok(true),
-            Some(known) => {
-                let message = format!(
-                    "`request_id` `{}` was used for the graph {}, and this is {}; use another `request_id`",
-                    known.request_id,
-                    known.graph_digest,
-                    submission.graph().digest()
-                );
-                Err(ErrorResponse::new(ErrorType::Conflict, message))
-            }
-        }
-    }
-
     /// Notes a session, if there is room. `false` if another submission of it came first.
     fn enter(
         &self,
@@ -187,12 +170,9 @@ impl Orchestrator {
         post: Arc<Post>,
         tenant: &TenantId,
     ) -> Result<bool, ErrorResponse> {
-        if self.is_known(session, submission)? {
-            return Ok(false);
-        }
         let config = &self.inner.config;
         let mut index = self.inner.index();
-        if index.find(session).is_some() {
+        if is_known(&index, session, submission)? {
             return Ok(false);
         }
         if index.draining {
@@ -253,24 +233,22 @@ impl Orchestrator {
         let asked = post.ask();
         let answered = documents
             .wait_for(|document| document.as_ref().is_some_and(|document| document.answers >= asked));
-        let stuck = seen.wait_for(|seen| matches!(seen.stage, Stage::Stuck(_)));
-        let why = tokio::select! {
+        let stuck = seen.wait_for(|seen| matches!(seen.stage, Stage::Stuck { .. }));
+        let unavailable =
+            |why: &str| ErrorResponse::new(ErrorType::Unavailable, format!("unavailable: {why}"));
+        tokio::select! {
             biased;
             answered = answered => match answered.as_ref().map(|document| document.as_ref()) {
-                Ok(Some(document)) => return Ok(document.report.clone()),
-                Ok(None) | Err(_) => String::from("the session is gone"),
+                Ok(Some(document)) => Ok(document.report.clone()),
+                Ok(None) | Err(_) => Err(unavailable("the session is gone")),
             },
-            stuck = stuck => match stuck.as_ref().map(|seen| &seen.stage) {
-                Ok(Stage::Stuck(why)) => why.clone(),
-                Ok(Stage::Submitted | Stage::Accepted | Stage::Ended) | Err(_) => {
-                    String::from("the session is gone")
-                }
-            },
-            () = tokio::time::sleep(self.inner.config.max_wait) => {
-                String::from("the event log is not written")
-            }
-        };
-        Err(ErrorResponse::new(ErrorType::Unavailable, format!("unavailable: {why}")))
+            stuck = stuck => Err(match stuck.as_ref().map(|seen| &seen.stage) {
+                Ok(Stage::Stuck { why, is_bug: true }) => internal(why),
+                Ok(Stage::Stuck { why, is_bug: false }) => unavailable(why),
+                Ok(Stage::Submitted | Stage::Accepted | Stage::Ended) | Err(_) => unavailable("the session is gone"),
+            }),
+            () = tokio::time::sleep(self.inner.config.max_wait) => Err(unavailable("the event log is not written")),
+        }
     }
 
     fn status(&self) -> BackendStatus {
@@ -302,6 +280,24 @@ impl Orchestrator {
                 models: adapters.into_iter().map(reachable).collect(),
             },
             backend_version: VERSION.into(),
+        }
+    }
+}
+
+/// Whether it was submitted before. An error if it was, with another graph.
+#[expect(clippy::result_large_err, reason = "the error that the seam has")]
+fn is_known(index: &Index, session: &SessionId, submission: &Submission) -> Result<bool, ErrorResponse> {
+    match index.find(session) {
+        None => Ok(false),
+        Some(known) if known.graph_digest == Sha256Text::from(submission.graph().digest()) => Ok(true),
+        Some(known) => {
+            let message = format!(
+                "`request_id` `{}` was used for the graph {}, and this is {}; use another `request_id`",
+                known.request_id,
+                known.graph_digest,
+                submission.graph().digest()
+            );
+            Err(ErrorResponse::new(ErrorType::Conflict, message))
         }
     }
 }

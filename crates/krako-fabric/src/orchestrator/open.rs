@@ -58,6 +58,7 @@ impl Orchestrator {
                     let seen = Seen { last: events.len() as u64, stage: Stage::Accepted };
                     let post = Arc::new(Post::new(seen));
                     let graph = submission.graph().clone();
+                    let last = events.last().map(|event| event.timestamp.clone());
                     let recovered = SessionWriter::recover(session.clone(), graph, events)
                         .map_err(|error| refused(error.to_string()))?;
                     begun.push(Begin {
@@ -66,6 +67,7 @@ impl Orchestrator {
                         request_id: request_id.clone(),
                         high: submission.options().priority == Some(SessionPriority::High),
                         recovered,
+                        last,
                     });
                     At::Open(post)
                 }

@@ -55,7 +55,7 @@ impl Seen {
     /// Whether nothing more will come of it here.
     pub(super) fn has_stopped(&self) -> bool {
         match self.stage {
-            Stage::Ended | Stage::Stuck(_) => true,
+            Stage::Ended | Stage::Stuck { .. } => true,
             Stage::Submitted | Stage::Accepted => false,
         }
     }
@@ -71,8 +71,13 @@ pub(super) enum Stage {
     Accepted,
     /// Its last event is durable.
     Ended,
-    /// It goes no further here, and why.
-    Stuck(String),
+    /// It goes no further here.
+    Stuck {
+        /// For people.
+        why: String,
+        /// Whether trying again would change nothing.
+        is_bug: bool,
+    },
 }
 
 /// A report, and the last question that it answers.

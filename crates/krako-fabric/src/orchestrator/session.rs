@@ -50,6 +50,8 @@ pub(super) struct Begin {
     pub(super) request_id: RequestId,
     pub(super) high: bool,
     pub(super) recovered: Recovered,
+    /// When its last event was.
+    pub(super) last: Option<Timestamp>,
 }
 
 /// An attempt under way, with what was spent by nodes that were lost at it.
@@ -93,7 +95,7 @@ impl Round {
 
 impl Session {
     pub(super) fn new(inner: Arc<Inner>, begin: Begin) -> Self {
-        let Begin { post, tenant, request_id, high, recovered } = begin;
+        let Begin { post, tenant, request_id, high, recovered, last } = begin;
         let Recovered { writer, under_way, waiting } = recovered;
         Self {
             inner,
@@ -104,7 +106,7 @@ impl Session {
             high,
             writer,
             running: None,
-            last: None,
+            last,
             under_way: BTreeMap::new(),
             waits: BTreeMap::new(),
             recovered: (under_way, waiting),
@@ -117,14 +119,14 @@ impl Session {
         if let Some(submitted) = submitted {
             if let Err(error) = self.inner.log.append_submission(&submitted).await {
                 self.inner.not_accepted(&self.id);
-                self.seen(Stage::Stuck(error.to_string()));
+                self.seen(Stuck::Log(error.to_string()).stage());
                 return;
             }
             self.seen(Stage::Accepted);
         }
-        if let Err(why) = self.go().await {
+        if let Err(stuck) = self.go().await {
             self.inner.desk.forget(&self.tenant, &self.id);
-            self.seen(Stage::Stuck(why));
+            self.seen(stuck.stage());
         }
     }
 
@@ -140,8 +142,7 @@ impl Session {
     /// The moment as events have it, never before the last.
     fn at(&mut self) -> Timestamp {
         let now = self.inner.clock.now();
-        let last = self.last.take().or_else(|| self.writer.began().cloned());
-        let at = last.filter(|last| last.unix_us() > now.unix_us()).unwrap_or(now);
+        let at = self.last.take().filter(|last| last.unix_us() > now.unix_us()).unwrap_or(now);
         self.last = Some(at.clone());
         at
     }
@@ -150,11 +151,11 @@ impl Session {
         self.running.map_or(Duration::ZERO, |(since, before)| before.saturating_add(since.elapsed()))
     }
 
-    async fn go(&mut self) -> Result<(), String> {
+    async fn go(&mut self) -> Result<(), Stuck> {
         let mut round = Round::default();
-        self.begin(&mut round).map_err(bug)?;
+        self.begin(&mut round)?;
         loop {
-            self.look(&mut round).map_err(bug)?;
+            self.look(&mut round)?;
             self.settle(std::mem::take(&mut round)).await?;
             if self.writer.has_ended() {
                 return Ok(());
@@ -492,7 +493,7 @@ impl Session {
     }
 
     /// Makes what was found durable; only then anybody is told, and anything given.
-    async fn settle(&mut self, round: Round) -> Result<(), String> {
+    async fn settle(&mut self, round: Round) -> Result<(), Stuck> {
         let Round { batches, done, orders } = round;
         let wrote = !batches.is_empty();
         self.write(batches).await?;
@@ -547,7 +548,7 @@ impl Session {
     }
 
     /// Appends whole batches, as many at once as may be. A log without room is waited for: nothing that happened is lost.
-    async fn write(&mut self, batches: Vec<Vec<Event>>) -> Result<(), String> {
+    async fn write(&mut self, batches: Vec<Vec<Event>>) -> Result<(), Stuck> {
         if batches.is_empty() {
             return Ok(());
         }
@@ -556,11 +557,11 @@ impl Session {
             Ok(()) => Ok(()),
             Err(AppendError::TooLarge { .. }) if batches.len() > 1 => {
                 for batch in &batches {
-                    self.append(batch).await.map_err(|error| error.to_string())?;
+                    self.append(batch).await?;
                 }
                 Ok(())
             }
-            Err(error) => Err(error.to_string()),
+            Err(error) => Err(error.into()),
         }
     }
 
@@ -611,8 +612,34 @@ fn short(text: &str) -> String {
     Remark::new(text).as_str().to_owned()
 }
 
-fn bug(refused: WriteRefused) -> String {
-    format!("a bug of the fabric: {refused}")
+/// Why a session goes no further in this process.
+#[derive(Debug)]
+enum Stuck {
+    Log(String),
+    Bug(WriteRefused),
+}
+
+impl Stuck {
+    fn stage(self) -> Stage {
+        match self {
+            Self::Log(why) => Stage::Stuck { why, is_bug: false },
+            Self::Bug(refused) => {
+                Stage::Stuck { why: format!("a bug of the fabric: {refused}"), is_bug: true }
+            }
+        }
+    }
+}
+
+impl From<WriteRefused> for Stuck {
+    fn from(refused: WriteRefused) -> Self {
+        Self::Bug(refused)
+    }
+}
+
+impl From<AppendError> for Stuck {
+    fn from(error: AppendError) -> Self {
+        Self::Log(error.to_string())
+    }
 }
 
 pub(super) fn millis(duration: Duration) -> u64 {
