@@ -7,7 +7,7 @@ use clap::{Parser, Subcommand};
 
 use crate::exit::{self, Exit};
 use crate::refused::CommandError;
-use crate::{capabilities, check, completions, conformance, health, models, operations, run, serve};
+use crate::{capabilities, check, completions, conformance, fabric, health, models, operations, run, serve};
 
 static VERSION: LazyLock<String> = LazyLock::new(|| {
     format!("{} (ExecutionBackend interface {})", env!("CARGO_PKG_VERSION"), InterfaceVersion::CURRENT)
@@ -42,6 +42,8 @@ enum Command {
     /// Judge a backend by the contract
     #[command(after_help = exit::TABLE)]
     Conformance(conformance::Args),
+    /// Run a Krako fabric of your own, whole or in parts
+    Fabric(fabric::Args),
     /// Print a completion script for a shell
     Completions(completions::Args),
 }
@@ -67,6 +69,7 @@ impl Command {
             Self::Capabilities(args) => args.json,
             Self::Health(args) => args.json,
             Self::Conformance(args) => args.wants_json(),
+            Self::Fabric(args) => args.wants_json(),
             Self::Completions(_) => false,
         }
     }
@@ -81,6 +84,7 @@ impl Command {
             Self::Capabilities(args) => capabilities::run(args),
             Self::Health(args) => health::run(args),
             Self::Conformance(args) => conformance::run(args),
+            Self::Fabric(args) => fabric::run(args),
             Self::Completions(args) => completions::run(args),
         }
     }

@@ -9,6 +9,8 @@ mod check;
 
 mod conformance;
 
+mod fabric;
+
 mod capabilities;
 mod completions;
 mod health;
