@@ -1,4 +1,4 @@
-//! Who answers model tasks: a configuration file, and stand-ins for tries and tests.
+//! Who answers model tasks: a configuration file, which says the rest as well, and stand-ins for tries and tests.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -14,6 +14,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use crate::graph_file;
+use crate::krako::KrakoSection;
 use crate::refused::CommandError;
 
 /// Bytes of a configuration.
@@ -27,7 +28,7 @@ const SCRIPT: &str = "script";
 /// Which models there are.
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct ModelArgs {
-    /// Models configuration, TOML or JSON: `[[openai]]` and `[[embedded]]` entries, the preferred first
+    /// Configuration, TOML or JSON: `[[openai]]` and `[[embedded]]` models, the preferred first; `[krako]` and `[fabric]`
     #[arg(long, value_name = "FILE", env = "KORA_BACKEND_CONFIG")]
     config: Option<PathBuf>,
     /// Stand-in that answers model tasks from a script instead of a model; preferred to configured models
@@ -80,6 +81,7 @@ impl Models {
 struct Config {
     openai: Vec<OpenAiConfig>,
     embedded: Vec<EmbeddedConfig>,
+    krako: KrakoSection,
 }
 
 impl ModelArgs {
@@ -105,7 +107,7 @@ impl ModelArgs {
             adapters.push(Arc::new(ScriptedAdapter::new(script)));
         }
         if let Some(path) = &self.config {
-            let config: Config = parse(path, CONFIG, MAX_CONFIG_BYTES, Format::of(path))?;
+            let config: Config = read(path)?;
             for server in config.openai {
                 let adapter = OpenAiAdapter::new(server);
                 adapters
@@ -147,10 +149,23 @@ impl ModelArgs {
         Some(Models { router: ModelRouter::new(adapters).ok()?, own: vec![default], is_own_wanted })
     }
 
+    /// Which fabric the configuration means.
+    ///
+    /// # Errors
+    ///
+    /// As [`router`](Self::router).
+    pub(crate) fn krako(&self) -> Result<KrakoSection, CommandError> {
+        Ok(self.config.as_deref().map(read).transpose()?.unwrap_or_default().krako)
+    }
+
     /// Whether scripts stand in for models.
     pub(crate) fn has_stand_in(&self) -> bool {
         !self.scripted.is_empty()
     }
+}
+
+fn read(path: &Path) -> Result<Config, CommandError> {
+    parse(path, CONFIG, MAX_CONFIG_BYTES, Format::of(path))
 }
 
 #[derive(Clone, Copy)]

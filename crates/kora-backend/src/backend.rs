@@ -8,6 +8,7 @@ use clap::ValueEnum;
 use models::ModelRouter;
 
 use crate::adapters::ModelArgs;
+use crate::krako::KrakoArgs;
 use crate::refused::CommandError;
 
 /// The backends of this build.
@@ -15,6 +16,8 @@ use crate::refused::CommandError;
 pub(crate) enum BackendChoice {
     /// This machine
     Local,
+    /// A fabric elsewhere, or that of `kora-backend fabric up`
+    Krako,
 }
 
 impl BackendChoice {
@@ -22,6 +25,7 @@ impl BackendChoice {
     pub(crate) fn mode(self) -> BackendMode {
         match self {
             Self::Local => BackendMode::Local,
+            Self::Krako => BackendMode::Krako,
         }
     }
 
@@ -29,26 +33,17 @@ impl BackendChoice {
     ///
     /// # Errors
     ///
-    /// What is wrong with its configuration.
-    pub(crate) fn open(
+    /// What is wrong with its configuration, or why the fabric cannot be used.
+    pub(crate) async fn open(
         self,
         models: &ModelArgs,
+        krako: &KrakoArgs,
         max_concurrency: Option<u32>,
     ) -> Result<Arc<dyn StreamingExecution>, CommandError> {
-        match self {
-            Self::Local => Ok(Arc::new(local(models, max_concurrency)?)),
-        }
-    }
-
-    /// The backend with these models and no others.
-    pub(crate) fn open_with(
-        self,
-        models: ModelRouter,
-        max_concurrency: Option<u32>,
-    ) -> Arc<dyn StreamingExecution> {
-        match self {
-            Self::Local => Arc::new(local_with(models, max_concurrency)),
-        }
+        Ok(match self {
+            Self::Local => Arc::new(local(models, max_concurrency)?),
+            Self::Krako => Arc::new(krako.connect(models, max_concurrency).await?),
+        })
     }
 }
 
@@ -61,7 +56,8 @@ pub(crate) fn local(models: &ModelArgs, max_concurrency: Option<u32>) -> Result<
     Ok(local_with(models.router()?, max_concurrency))
 }
 
-fn local_with(models: ModelRouter, max_concurrency: Option<u32>) -> LocalBackend {
+/// This machine as a backend, with these models and no others.
+pub(crate) fn local_with(models: ModelRouter, max_concurrency: Option<u32>) -> LocalBackend {
     let defaults = LocalConfig::default();
     LocalBackend::new(LocalConfig {
         max_concurrency: max_concurrency.unwrap_or(defaults.max_concurrency),

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use crate::adapters::ModelArgs;
 use crate::backend::BackendChoice;
 use crate::exit::Exit;
+use crate::krako::KrakoArgs;
 use crate::refused::CommandError;
 use crate::screen::{self, STRONG};
 
@@ -18,6 +19,8 @@ pub(crate) struct Args {
     pub(crate) json: bool,
     #[command(flatten)]
     models: ModelArgs,
+    #[command(flatten)]
+    krako: KrakoArgs,
 }
 
 /// Tells the capabilities.
@@ -26,8 +29,12 @@ pub(crate) struct Args {
 ///
 /// What is wrong with the configuration, or with standard output.
 pub(crate) fn run(args: &Args) -> Result<Exit, CommandError> {
-    let backend = args.backend.open(&args.models, None)?;
-    let offered = backend.capability_descriptor();
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(CommandError::Runtime)?;
+    let opened = runtime.block_on(args.backend.open(&args.models, &args.krako, None));
+    let offered = opened.map(|backend| backend.capability_descriptor());
+    runtime.shutdown_background();
+    let offered = offered?;
     if args.json {
         screen::print_json(&offered)?;
         return Ok(Exit::Success);

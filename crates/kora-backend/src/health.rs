@@ -7,6 +7,7 @@ use backend_api::{BackendStatus, HealthStatus};
 use crate::adapters::ModelArgs;
 use crate::backend::BackendChoice;
 use crate::exit::Exit;
+use crate::krako::KrakoArgs;
 use crate::refused::CommandError;
 use crate::screen::{self, BAD, GOOD, ODD};
 
@@ -20,6 +21,8 @@ pub(crate) struct Args {
     pub(crate) json: bool,
     #[command(flatten)]
     models: ModelArgs,
+    #[command(flatten)]
+    krako: KrakoArgs,
 }
 
 /// Tells the health. The exit code is that of an unavailable backend if it is.
@@ -28,11 +31,14 @@ pub(crate) struct Args {
 ///
 /// What is wrong with the configuration, or with standard output.
 pub(crate) fn run(args: &Args) -> Result<Exit, CommandError> {
-    let backend = args.backend.open(&args.models, None)?;
     let runtime =
         tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(CommandError::Runtime)?;
-    let status = runtime.block_on(backend.health_check());
+    let status = runtime.block_on(async {
+        let backend = args.backend.open(&args.models, &args.krako, None).await?;
+        Ok::<_, CommandError>(backend.health_check().await)
+    });
     runtime.shutdown_background();
+    let status = status?;
     if args.json {
         screen::print_json(&status)?;
     } else {

@@ -24,6 +24,7 @@ mod document;
 mod exit;
 mod graph_file;
 mod interrupt;
+mod krako;
 mod refused;
 mod screen;
 mod task_place;

@@ -20,10 +20,11 @@ use self::progress::Progress;
 use self::saved::SavedResult;
 use self::tally::{Cancelled, Tally};
 use crate::adapters::ModelArgs;
-use crate::backend::BackendChoice;
+use crate::backend::{self, BackendChoice};
 use crate::exit::Exit;
 use crate::graph_file;
 use crate::interrupt::{self, Until};
+use crate::krako::KrakoArgs;
 use crate::models::{OfflineArgs, Told};
 use crate::refused::CommandError;
 use crate::screen;
@@ -51,6 +52,8 @@ pub(crate) struct Args {
     models: ModelArgs,
     #[command(flatten)]
     offline: OfflineArgs,
+    #[command(flatten)]
+    krako: KrakoArgs,
     /// Name of this run; made up if not given
     #[arg(long, value_name = "ID")]
     run_id: Option<String>,
@@ -70,16 +73,17 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args) -> Result<Exit, CommandError> {
     let context = context(args)?;
     let graph = graph_file::load(&args.graph, &Limits::default())?;
-    let models = args.models.open()?;
     // Before the run: one that took an hour should not be lost to a misspelt folder.
     let saved = args.output.as_deref().map(SavedResult::prepare).transpose()?;
-    let told = if args.json || args.quiet { Told::Nobody } else { Told::People };
-    args.offline.fetch(&models.missing_weights(&graph), told)?;
-    let backend = args.backend.open_with(models.router, args.max_concurrency);
     let runtime =
         tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(CommandError::Runtime)?;
-
-    let ended = runtime.block_on(execute(args, &*backend, &graph, &context));
+    let backend = match args.backend {
+        BackendChoice::Local => Ok(here(args, &graph)?),
+        choice @ BackendChoice::Krako => {
+            runtime.block_on(choice.open(&args.models, &args.krako, args.max_concurrency))
+        }
+    };
+    let ended = backend.and_then(|backend| runtime.block_on(execute(args, &*backend, &graph, &context)));
     let exit = ended.and_then(|ended| match ended {
         Ended::Result(result) => show(args, &graph, &result, saved),
         Ended::Interrupted(cancelled) => tell_cancelled(args, &context, &cancelled),
@@ -87,6 +91,14 @@ pub(crate) fn run(args: &Args) -> Result<Exit, CommandError> {
     // Not waited for: an operation that hangs must not hang the exit.
     runtime.shutdown_background();
     exit
+}
+
+/// This machine, with the weights that the graph needs.
+fn here(args: &Args, graph: &CheckedGraph) -> Result<Arc<dyn StreamingExecution>, CommandError> {
+    let models = args.models.open()?;
+    let told = if args.json || args.quiet { Told::Nobody } else { Told::People };
+    args.offline.fetch(&models.missing_weights(graph), told)?;
+    Ok(Arc::new(backend::local_with(models.router, args.max_concurrency)))
 }
 
 enum Ended {

@@ -10,6 +10,7 @@ use backend_server::Identity;
 use crate::adapters::ModelArgs;
 use crate::backend::BackendChoice;
 use crate::exit::Exit;
+use crate::krako::KrakoArgs;
 use crate::models::OfflineArgs;
 use crate::refused::CommandError;
 
@@ -39,6 +40,8 @@ pub(crate) struct Args {
     models: ModelArgs,
     #[command(flatten)]
     offline: OfflineArgs,
+    #[command(flatten)]
+    krako: KrakoArgs,
 }
 
 /// Serves until it is told to stop.

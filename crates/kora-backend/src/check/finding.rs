@@ -3,10 +3,11 @@
 use std::path::Path;
 
 use backend_api::{Refusal, UnmetCapability};
-use backend_local::{LocalBackend, TaskNote};
+use backend_local::TaskNote;
 use kora_ir::{CheckedGraph, Limits, TaskType};
 use serde_json::{Value, json};
 
+use super::against::Against;
 use crate::exit::Exit;
 use crate::graph_file;
 use crate::refused::CommandError;
@@ -28,21 +29,11 @@ pub(super) enum Found {
 }
 
 impl Checked {
-    /// Checks the graph in the file `path`, and whether `backend` could run it.
-    pub(super) fn new(path: &Path, limits: &Limits, backend: Option<&LocalBackend>) -> Self {
+    /// Checks the graph in the file `path`, and holds it against whoever is to run it.
+    pub(super) fn new(path: &Path, limits: &Limits, against: &Against) -> Self {
         let found = graph_file::load(path, limits).and_then(|graph| {
-            let unmet = match backend.map_or(Ok(()), |backend| backend.admit(&graph)) {
-                Ok(()) => Vec::new(),
-                Err(Refusal::BeyondCapabilities(unmet)) => unmet,
-                Err(
-                    other @ (Refusal::VersionMismatch(_)
-                    | Refusal::InvalidGraph(_)
-                    | Refusal::WrongBackend { .. }
-                    | Refusal::Unauthenticated(_)
-                    | Refusal::Unavailable { .. }),
-                ) => return Err(other.into()),
-            };
-            let notes = backend.map_or_else(Vec::new, |backend| backend.notes(&graph));
+            let unmet = against.unmet(&graph)?;
+            let notes = against.notes(&graph);
             Ok(Found::Graph { graph, unmet, notes })
         });
         Self { name: graph_file::name(path), found: found.unwrap_or_else(Found::Error) }

@@ -13,7 +13,6 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::reports;
 use super::subject::{self, SubjectArgs};
-use crate::backend::BackendChoice;
 use crate::exit::Exit;
 use crate::refused::CommandError;
 use crate::screen::{self, ODD};
@@ -154,7 +153,7 @@ fn known(path: Option<&Path>) -> Result<KnownFailures, CommandError> {
 
 /// What the suite says of this build's own backend, in this process.
 pub(super) fn reference(suite: &Suite) -> Report {
-    let plug: Arc<dyn Plug> = Arc::new(subject::in_process(BackendChoice::Local));
+    let plug: Arc<dyn Plug> = Arc::new(subject::in_process());
     run_suite(suite, &plug, &RunOptions { profile: Profile::Local, ..RunOptions::default() })
 }
 

@@ -4,14 +4,15 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use backend_api::BackendMode;
 use backend_server::BackendService;
 use conformance::model::{BookAdapter, ModelBook, ModelEndpoint, ModelServer};
 use conformance::registry::Profile;
-use conformance::{Http, HttpLimits, InProcess, Introduction, Plug, Stdio, StdioLimits};
+use conformance::{Carrier, FabricPlug, Http, HttpLimits, InProcess, Introduction, Plug, Stdio, StdioLimits};
 use models::ModelRouter;
 use tokio::runtime::Runtime;
 
-use crate::backend::BackendChoice;
+use crate::backend::{self, BackendChoice};
 use crate::exit::Exit;
 use crate::refused::CommandError;
 use crate::screen;
@@ -19,7 +20,8 @@ use crate::screen;
 /// Who is judged.
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct SubjectArgs {
-    /// A backend of this build, in this process under virtual time. This is the default
+    /// A backend of this build, in this process: `local`, the default, under virtual time; `krako` with a fabric before it,
+    /// over TLS on this machine
     #[arg(long, value_enum, conflicts_with_all = ["cmd", "url"])]
     backend: Option<BackendChoice>,
     /// A command that speaks the stdio protocol; it is started anew for each case
@@ -70,8 +72,15 @@ impl SubjectArgs {
             let http = Http::new(url, &self.mode, limits).map_err(|error| usage("--url", &error))?;
             return self.with_a_model(Arc::new(http));
         }
-        let choice = self.backend.unwrap_or(BackendChoice::Local);
-        Ok(Opened { plug: Arc::new(in_process(choice)), model: None, _runtime: None })
+        match self.backend.unwrap_or(BackendChoice::Local) {
+            BackendChoice::Local => Ok(Opened { plug: Arc::new(in_process()), model: None, _runtime: None }),
+            // Over loopback, so that what is judged is what callers reach.
+            BackendChoice::Krako => {
+                let plug = FabricPlug::new(Carrier::Loopback)
+                    .map_err(|fault| CommandError::Usage(format!("no fabric to judge: {fault}")))?;
+                Ok(Opened { plug: Arc::new(plug), model: None, _runtime: None })
+            }
+        }
     }
 
     fn with_a_model(&self, plug: Arc<dyn Plug>) -> Result<Opened, CommandError> {
@@ -102,7 +111,11 @@ impl SubjectArgs {
 
     /// As what it is judged unless somebody says otherwise.
     pub(super) fn profile(&self) -> Profile {
-        if self.cmd.is_some() || self.url.is_some() { Profile::Core } else { Profile::Local }
+        match (&self.cmd, &self.url, self.backend) {
+            (None, None, Some(BackendChoice::Krako)) => Profile::Krako,
+            (None, None, Some(BackendChoice::Local) | None) => Profile::Local,
+            (Some(_), _, _) | (None, Some(_), _) => Profile::Core,
+        }
     }
 
     /// The arguments that name it, to repeat a case.
@@ -110,22 +123,24 @@ impl SubjectArgs {
         match (&self.cmd, &self.url) {
             (Some(command), _) => format!("--cmd {}", quoted(command)),
             (None, Some(url)) => format!("--url {} --model-listen {}", quoted(url), self.model_listen),
-            (None, None) => String::from("--backend local"),
+            (None, None) => {
+                format!("--backend {}", self.backend.unwrap_or(BackendChoice::Local).mode().as_str())
+            }
         }
     }
 }
 
-pub(super) fn in_process(choice: BackendChoice) -> InProcess {
+pub(super) fn in_process() -> InProcess {
     let introduction = Introduction {
         name: String::from(env!("CARGO_PKG_NAME")),
         version: String::from(env!("CARGO_PKG_VERSION")),
-        backend_mode: choice.mode().as_str().to_owned(),
+        backend_mode: BackendMode::Local.as_str().to_owned(),
     };
     InProcess::new(introduction, move |endpoint| {
         let adapter = Arc::new(BookAdapter::new(Arc::clone(&endpoint.book)));
         // One adapter cannot be in another's way.
         let models = ModelRouter::new(vec![adapter]).unwrap_or_default();
-        Arc::new(BackendService::new(choice.open_with(models, None)))
+        Arc::new(BackendService::new(Arc::new(backend::local_with(models, None))))
     })
 }
 

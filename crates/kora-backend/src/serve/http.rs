@@ -1,12 +1,15 @@
 //! The backend over HTTP.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use backend_api::StreamingExecution;
 use backend_server::{BackendService, HttpConfig, HttpLimits, HttpService, Identity, serve_http};
 use serde_json::json;
 use tokio::net::TcpListener;
 
 use super::{Args, identity};
+use crate::backend::{self, BackendChoice};
 use crate::exit::Exit;
 use crate::interrupt::{self, Until};
 use crate::refused::CommandError;
@@ -26,9 +29,16 @@ pub(super) async fn serve(args: &Args) -> Result<Exit, CommandError> {
              127.0.0.1, or say by `--allow-host` under which names others may ask"
         )));
     }
-    let models = args.models.open()?;
-    let missing = models.missing_weights_of_all();
-    let backend = args.backend.open_with(models.router, args.max_concurrency);
+    let (backend, missing): (Arc<dyn StreamingExecution>, _) = match args.backend {
+        BackendChoice::Local => {
+            let models = args.models.open()?;
+            let missing = models.missing_weights_of_all();
+            (Arc::new(backend::local_with(models.router, args.max_concurrency)), missing)
+        }
+        choice @ BackendChoice::Krako => {
+            (choice.open(&args.models, &args.krako, args.max_concurrency).await?, BTreeSet::new())
+        }
+    };
     let unable = |source| CommandError::Listen { address, source };
     let listener = TcpListener::bind(address).await.map_err(unable)?;
     let bound = listener.local_addr().map_err(unable)?;

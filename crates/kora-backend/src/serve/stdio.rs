@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 
+use backend_api::StreamingExecution;
 use backend_server::{BackendService, HelloModel, HelloModels, Served, StdioLimits, serve_stdio};
 use models::{ModelAdapter, ModelId, ModelRouter, OpenAiAdapter, OpenAiConfig, OpenAiModel};
 use serde_json::json;
 
 use super::{Args, identity};
 use crate::adapters::with_causes;
+use crate::backend::{self, BackendChoice};
 use crate::exit::Exit;
 use crate::refused::CommandError;
 
@@ -22,12 +24,26 @@ const ADAPTER: &str = "hello";
 pub(super) async fn serve(args: &Args) -> Result<Exit, CommandError> {
     // Before hello: whoever started this one with a bad configuration should not learn it from a conversation.
     args.models.router()?;
+    let fabric = match args.backend {
+        BackendChoice::Local => None,
+        choice @ BackendChoice::Krako => {
+            Some(choice.open(&args.models, &args.krako, args.max_concurrency).await?)
+        }
+    };
     let make = |models: Option<&HelloModels>| {
-        let router = match models {
-            Some(models) => router(models)?,
-            None => args.models.router().map_err(|error| error.in_one_line())?,
+        let backend: Arc<dyn StreamingExecution> = match (&fabric, models) {
+            (Some(fabric), None) => Arc::clone(fabric),
+            (Some(_), Some(_)) => {
+                return Err(String::from(
+                    "`models` cannot be used: this serves a fabric, whose own models answer; leave them out of `hello`",
+                ));
+            }
+            (None, Some(models)) => Arc::new(backend::local_with(router(models)?, args.max_concurrency)),
+            (None, None) => {
+                let router = args.models.router().map_err(|error| error.in_one_line())?;
+                Arc::new(backend::local_with(router, args.max_concurrency))
+            }
         };
-        let backend = args.backend.open_with(router, args.max_concurrency);
         Ok(Served { identity: identity(args), service: Arc::new(BackendService::new(backend)) })
     };
     serve_stdio(tokio::io::stdin(), tokio::io::stdout(), StdioLimits::default(), make).await?;
