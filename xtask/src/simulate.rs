@@ -8,10 +8,6 @@ use crate::workspace;
 /// Seeds that every change lives through.
 const SEEDS: u64 = 1_000;
 
-/// Most of a seed's time passes in these: built for speed, a thousand seeds take a fraction, and everything else is built
-/// as it is for the other tests.
-const FOR_SPEED: [&str; 8] = ["tokio", "turmoil", "ring", "rustls", "h2", "hyper", "serde_json", "indexmap"];
-
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// This seed alone; its plan is printed
@@ -44,10 +40,8 @@ impl Args {
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     let (from, seeds) = args.range();
     let mut command = cargo();
-    command.args(["test", "--locked", "--quiet", "--package", "krako-fabric", "--test", "simulation"]);
-    for package in FOR_SPEED {
-        command.args(["--config", &format!("profile.dev.package.{package}.opt-level=3")]);
-    }
+    // Of the whole workspace, so that it is built with the features that all other tests are built with, and once.
+    command.args(["test", "--locked", "--quiet", "--workspace", "--test", "simulation"]);
     let status = command
         .args(["--", "--ignored", "--exact", "--nocapture", "search_as_told"])
         .env("KORA_SIMULATE_FROM", from.to_string())

@@ -12,7 +12,7 @@ use crate::server::Piece;
 use crate::session::{SESSION, record, reply, small};
 use crate::world::{Asked, TOKEN, World, asked, context, events, run};
 
-// shows C1.2, C5.1, C5.2, C5.3, C5.5
+// shows C1.2, C5.1, C5.2, C5.3, C5.5, C8.3
 #[tokio::test]
 async fn a_session_is_submitted_followed_and_answered() {
     let graph = reply();
