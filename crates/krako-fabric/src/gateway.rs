@@ -1,7 +1,7 @@
 //! What callers reach: Krako's API over HTTPS (C5.1, C11.4).
 //!
 //! It knows who asks, how much they may ask, and the form of what they send. What a session is it does not know: that is
-//! behind [`Sessions`](crate::Sessions).
+//! behind [`Sessions`].
 mod config;
 mod entry;
 mod events;
