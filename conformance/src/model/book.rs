@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use thiserror::Error;
+use tokio::sync::watch;
 
 use crate::model::marker::last_marker;
 use crate::model::run_log::RunLog;
@@ -28,7 +29,10 @@ pub struct Asked {
 ///
 /// Whatever the model is reached by, the calls come here, so one book tells the whole truth about a run.
 #[derive(Debug, Default)]
-pub struct ModelBook(Mutex<Shelf>);
+pub struct ModelBook {
+    shelf: Mutex<Shelf>,
+    arriving: watch::Sender<usize>,
+}
 
 #[derive(Debug, Default)]
 struct Shelf {
@@ -76,6 +80,22 @@ impl ModelBook {
         self.shelf().late
     }
 
+    /// Something has come that may become a call. To be dropped when it has, or when it cannot any more.
+    pub(super) fn arrival(self: &Arc<Self>) -> Arrival {
+        self.arriving.send_modify(|arriving| *arriving += 1);
+        Arrival(Arc::clone(self))
+    }
+
+    /// Waits until nothing is arriving: whatever came before is a call now, or none.
+    ///
+    /// # Cancel safety
+    ///
+    /// Nothing is lost when the future is dropped.
+    pub(super) async fn has_arrived(&self) {
+        // Fails only without a sender, and that one is here.
+        drop(self.arriving.subscribe().wait_for(|arriving| *arriving == 0).await);
+    }
+
     fn log_of(&self, ending: Option<&str>) -> Result<Arc<RunLog>, Stray> {
         let mut shelf = self.shelf();
         if let Some(log) = ending.and_then(|ending| shelf.runs.get(ending)) {
@@ -113,7 +133,17 @@ impl ModelBook {
 
     fn shelf(&self) -> MutexGuard<'_, Shelf> {
         // Nothing inside of the lock panics halfway.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.shelf.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Something on its way that may become a call.
+#[derive(Debug)]
+pub(super) struct Arrival(Arc<ModelBook>);
+
+impl Drop for Arrival {
+    fn drop(&mut self) {
+        self.0.arriving.send_modify(|arriving| *arriving -= 1);
     }
 }
 

@@ -7,7 +7,7 @@ mod unfold;
 use std::convert::Infallible;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use http_body_util::{BodyExt, LengthLimitError, Limited};
@@ -22,6 +22,7 @@ use tokio::task::{JoinHandle, JoinSet};
 
 use self::answer::Body;
 use self::chat::Chat;
+use crate::model::book::Arrival;
 use crate::model::{Beat, ModelBook, ModelEndpoint, ModelFault};
 
 /// Connections at one time. Others wait until they are accepted.
@@ -90,21 +91,24 @@ async fn accept(listener: TcpListener, book: Arc<ModelBook>) {
             tokio::time::sleep(BREATH).await;
             continue;
         };
-        let book = Arc::clone(&book);
+        let (book, arrival) = (Arc::clone(&book), book.arrival());
         connections.spawn(async move {
-            serve(stream, book).await;
+            serve(stream, book, arrival).await;
             drop(place);
         });
         while connections.try_join_next().is_some() {}
     }
 }
 
-async fn serve(stream: TcpStream, book: Arc<ModelBook>) {
+/// `arrival` is the connection's first request. Who makes a connection for each call is never seen too late.
+async fn serve(stream: TcpStream, book: Arc<ModelBook>, arrival: Arrival) {
     // Each token must arrive when it is said. No harm if it cannot be set.
     drop(stream.set_nodelay(true));
+    let first = Mutex::new(Some(arrival));
     let answer = service_fn(|request| {
         let book = Arc::clone(&book);
-        async move { Ok::<_, Infallible>(route(request, &book).await) }
+        let arrival = first.lock().unwrap_or_else(PoisonError::into_inner).take();
+        async move { Ok::<_, Infallible>(route(request, &book, arrival).await) }
     });
     // How a connection ends is seen by the calls that were open on it.
     drop(
@@ -116,10 +120,10 @@ async fn serve(stream: TcpStream, book: Arc<ModelBook>) {
     );
 }
 
-async fn route(request: Request<Incoming>, book: &ModelBook) -> Response<Body> {
+async fn route(request: Request<Incoming>, book: &ModelBook, arrival: Option<Arrival>) -> Response<Body> {
     match (request.method(), request.uri().path()) {
         (&Method::POST, "/v1/chat/completions") => match read(request).await {
-            Ok(chat) => play(chat, book).await,
+            Ok(chat) => play(chat, book, arrival).await,
             Err((status, message)) => answer::error(status, "invalid_request", &message),
         },
         (&Method::GET, "/v1/models") => answer::models(),
@@ -148,9 +152,11 @@ async fn read(request: Request<Incoming>) -> Result<Chat, (StatusCode, String)> 
     Chat::read(&body.to_bytes()).map_err(|message| (StatusCode::BAD_REQUEST, message))
 }
 
-async fn play(chat: Chat, book: &ModelBook) -> Response<Body> {
+async fn play(chat: Chat, book: &ModelBook, arrival: Option<Arrival>) -> Response<Body> {
     let model = chat.asked.model.clone();
-    let mut call = match book.call(chat.asked) {
+    let called = book.call(chat.asked);
+    drop(arrival);
+    let mut call = match called {
         Ok(call) => call,
         Err(stray) => return answer::error(StatusCode::BAD_REQUEST, "stray_call", &stray.to_string()),
     };

@@ -196,14 +196,15 @@ async fn run(
     let request = ExecuteRequest { taskgraph, execution_context: context.clone() };
     let book = endpoint.book.begin(&ending, judge::steps_of(case, place));
     let end = answer(subject, request, &book, plan, settings.answer_deadline).await;
-    hush(&book).await;
+    hush(&book, endpoint).await;
     let (calls, stray_calls) = book.finish();
     Ok(SeenRun { graph, context, ending, end, calls, stray_calls })
 }
 
-/// Gives the model's side time to see that somebody hung up: over a wire the answer may be faster than that.
-async fn hush(book: &BookRun) {
+/// Gives the model's side time to see that somebody called, or hung up: over a wire the answer may be faster than that.
+async fn hush(book: &BookRun, endpoint: &ModelEndpoint) {
     let quiet = async {
+        endpoint.heard_out().await;
         while !book.is_quiet() {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
