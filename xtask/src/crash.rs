@@ -44,7 +44,8 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
 fn command(args: &Args) -> Command {
     let mut command = cargo();
     command
-        .args(["test", "--locked", "--package", "krako-fabric", "--test", "crash", "--"])
+        // Optimised: an orchestrator that was killed reads all of its log again, which is most of the work.
+        .args(["test", "--locked", "--release", "--package", "krako-fabric", "--test", "crash", "--"])
         .args(["--nocapture", "whatever_is_killed_"])
         .env("KORA_CRASH_KILLS", args.kills.to_string())
         .env("KORA_CRASH_SESSIONS", args.sessions.to_string())

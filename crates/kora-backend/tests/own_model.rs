@@ -10,8 +10,8 @@ use backend_api::{BackendMode, ExecutionBackend as _, ExecutionContext, Interfac
 use backend_local::{LocalBackend, LocalConfig};
 use kora_ir::{CheckedGraph, Limits, Message, ModelParameters, OutputSchema, Privacy, Role};
 use models::{
-    AdapterError, AdapterErrorKind, AdapterHealth, EmbeddedAdapter, EmbeddedConfig, ModelAdapter, ModelId,
-    ModelRequest, ModelRouter, TokenCount, TokenSink, WeightsSource,
+    AdapterError, AdapterErrorKind, AdapterHealth, EmbeddedAdapter, EmbeddedConfig, EmbeddedRuntime,
+    ModelAdapter, ModelId, ModelRequest, ModelRouter, TokenCount, TokenSink, WeightsSource,
 };
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
@@ -24,8 +24,13 @@ const MODEL: &str = "smollm2-135m-instruct";
 const PATIENCE: Duration = Duration::from_secs(150);
 
 fn adapter() -> Arc<EmbeddedAdapter> {
+    adapter_with(None)
+}
+
+fn adapter_with(runtime: Option<EmbeddedRuntime>) -> Arc<EmbeddedAdapter> {
     let mut config = EmbeddedConfig {
         worker: Some(env!("CARGO_BIN_EXE_kora-backend").into()),
+        runtime,
         ..EmbeddedConfig::default()
     };
     config.models[0].weights = Some(WeightsSource::Path(model_store::testing::default_model()));
@@ -95,6 +100,21 @@ fn workers() -> Vec<Pid> {
         }
     }
     workers
+}
+
+// shows C4.2
+#[tokio::test]
+async fn the_runtime_is_the_one_asked_for_and_one_that_is_not_built_in_is_said_so() {
+    let _alone = ALONE.lock().await;
+    assert!(ask(&adapter_with(Some(EmbeddedRuntime::Own)), &short()).await.is_ok());
+    let other = ask(&adapter_with(Some(EmbeddedRuntime::LlamaCpp)), &short()).await;
+    if cfg!(feature = "llamacpp") {
+        assert!(other.is_ok(), "{other:?}");
+    } else {
+        let error = other.unwrap_err().to_string();
+        assert!(error.contains("built without llama.cpp"), "{error}");
+        assert!(error.contains("--features llamacpp"), "{error}");
+    }
 }
 
 // shows C4.2

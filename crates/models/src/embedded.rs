@@ -22,7 +22,9 @@ use schema_grammar::{Grammar, SchemaNote};
 use tokio::time::Instant;
 
 use self::call::{Call, Step, out_of_time};
-pub use self::config::{EmbeddedConfig, EmbeddedConfigError, EmbeddedLimits, EmbeddedModel, WeightsSource};
+pub use self::config::{
+    EmbeddedConfig, EmbeddedConfigError, EmbeddedLimits, EmbeddedModel, EmbeddedRuntime, WeightsSource,
+};
 use self::pool::{Lease, Pool};
 use self::process::{Launch, Order, System};
 use self::program::Surroundings;
@@ -105,7 +107,13 @@ impl EmbeddedAdapter {
         let weights = model.weights(self.store.as_ref()).map_err(absent)?;
         let program = program::locate(self.config.worker.as_deref(), &Surroundings::of_this_process());
         let program = program.map_err(|error| absent(error.to_string()))?;
-        Ok(Order { program, weights, context_tokens: model.context_tokens, threads: self.config.threads })
+        Ok(Order {
+            program,
+            weights,
+            context_tokens: model.context_tokens,
+            runtime: self.config.runtime,
+            threads: self.config.threads,
+        })
     }
 
     async fn ask(

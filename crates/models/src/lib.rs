@@ -33,8 +33,8 @@ pub use crate::adapter::ModelAdapter;
 pub use crate::config::{AdapterConfig, ModelsError};
 pub use crate::descriptor::{AdapterDescriptor, Locality, ModelId, ServedModel};
 pub use crate::embedded::{
-    EmbeddedAdapter, EmbeddedConfig, EmbeddedConfigError, EmbeddedLimits, EmbeddedModel, WeightsSource,
-    protocol,
+    EmbeddedAdapter, EmbeddedConfig, EmbeddedConfigError, EmbeddedLimits, EmbeddedModel, EmbeddedRuntime,
+    WeightsSource, protocol,
 };
 pub use crate::error::{AdapterError, AdapterErrorKind};
 pub use crate::health::AdapterHealth;

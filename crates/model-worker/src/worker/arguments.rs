@@ -38,7 +38,7 @@ impl RuntimeName {
             "llamacpp" => Ok(Self::LlamaCpp),
             #[cfg(not(feature = "llamacpp"))]
             "llamacpp" => Err(String::from(
-                "this program was built without llama.cpp: build it with `--features llamacpp`, or leave `--runtime` out",
+                "this program was built without llama.cpp: build it with `--features llamacpp`, or ask for the runtime `own`",
             )),
             _ => Err(String::from("`--runtime` must be `own` or `llamacpp`")),
         }

@@ -37,6 +37,9 @@ pub struct EmbeddedConfig {
     /// else the one on the `PATH`.
     #[serde(default)]
     pub worker: Option<PathBuf>,
+    /// Who computes in each process. Without it: llama.cpp if `worker` was built with it, else our own forward pass.
+    #[serde(default)]
+    pub runtime: Option<EmbeddedRuntime>,
     /// Replies that are generated at once, each by a process of its own.
     #[serde(default = "one")]
     pub workers: NonZeroU32,
@@ -61,6 +64,7 @@ impl Default for EmbeddedConfig {
                 context_tokens: None,
             }],
             worker: None,
+            runtime: None,
             workers: one(),
             threads: one(),
             limits: EmbeddedLimits::default(),
@@ -87,6 +91,27 @@ pub struct EmbeddedModel {
     /// Tokens of prompt and reply together, if it should be fewer than the model can.
     #[serde(default)]
     pub context_tokens: Option<u64>,
+}
+
+/// Who computes what a model says.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "lowercase")]
+#[expect(clippy::exhaustive_enums, reason = "the runtimes that a worker may have")]
+pub enum EmbeddedRuntime {
+    /// Our own forward pass, which every worker has.
+    Own,
+    /// llama.cpp. A worker that was built without it says so when its model is asked for.
+    LlamaCpp,
+}
+
+impl EmbeddedRuntime {
+    /// Its name in configurations, and behind a worker's `--runtime`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Own => "own",
+            Self::LlamaCpp => "llamacpp",
+        }
+    }
 }
 
 /// Where weights are.
@@ -215,6 +240,14 @@ mod tests {
         let least: EmbeddedConfig =
             serde_json::from_str(r#"{"models": [{"id": "smollm2-135m-instruct"}]}"#).unwrap();
         assert_eq!(least, config);
+    }
+
+    #[test]
+    fn a_runtime_is_told_to_a_worker_by_the_name_that_it_has_in_configurations() {
+        for runtime in [EmbeddedRuntime::Own, EmbeddedRuntime::LlamaCpp] {
+            assert_eq!(serde_json::to_value(runtime).unwrap(), runtime.name());
+        }
+        assert!(serde_json::from_str::<EmbeddedRuntime>("\"gpu\"").is_err());
     }
 
     #[test]

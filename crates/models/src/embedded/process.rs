@@ -15,6 +15,7 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite};
 use tokio::process::{Child, ChildStderr, Command};
 use tokio::task::JoinHandle;
 
+use super::EmbeddedRuntime;
 use super::call::plain;
 use super::weights::Weights;
 
@@ -46,6 +47,7 @@ pub(super) struct Order {
     pub(super) program: PathBuf,
     pub(super) weights: Weights,
     pub(super) context_tokens: Option<u64>,
+    pub(super) runtime: Option<EmbeddedRuntime>,
     pub(super) threads: NonZeroU32,
 }
 
@@ -84,6 +86,9 @@ impl Launch for System {
         }
         if let Some(tokens) = order.context_tokens {
             command.arg("--context-tokens").arg(tokens.to_string());
+        }
+        if let Some(runtime) = order.runtime {
+            command.arg("--runtime").arg(runtime.name());
         }
         command.env_clear();
         for name in INHERITED {
