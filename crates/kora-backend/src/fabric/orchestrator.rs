@@ -30,12 +30,13 @@ pub(super) struct Args {
 pub(super) async fn run(args: &Args) -> Result<Exit, CommandError> {
     args.data.make()?;
     let identity = args.data.identity(&args.identity)?;
+    let accept = serving::listen(args.listen).await?;
+    let orchestrator = args.data.orchestrator(OrchestratorConfig::default()).await?;
+    // Whoever holds the log is alone with the first tokens as well.
     let mut tokens = args.data.tokens()?;
     args.data.first_token(&mut tokens, "local", first_tenant()?)?;
     let node = args.data.first_token(&mut tokens, "node", Holder::Node(String::from("node")))?;
     let gateway = args.data.first_token(&mut tokens, "gateway", Holder::Gateway(String::from("gateway")))?;
-    let accept = serving::listen(args.listen).await?;
-    let orchestrator = args.data.orchestrator(OrchestratorConfig::default()).await?;
     let stop = interrupt::take_over(Until::InterruptOrTermination).await;
     let (known, _following) = serving::followed(&tokens, &args.data.token_file());
     let nodes = Arc::clone(&orchestrator) as Arc<dyn NodeDesk>;

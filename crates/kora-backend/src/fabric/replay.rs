@@ -1,7 +1,7 @@
 //! `kora-backend fabric replay`: a session worked out again from the event log.
 
 use krako_contract::{LineItem, LineItemKind, SessionId};
-use krako_fabric::{FileReader, LogReader, ReplayOptions, Replayed, replay};
+use krako_fabric::{Cut, FileReader, LogReader, ReplayOptions, Replayed, replay};
 use serde_json::json;
 
 use super::data::DataArgs;
@@ -23,7 +23,18 @@ pub(super) struct Args {
 /// Reads the log, which may be in use, and changes nothing.
 pub(super) async fn run(args: &Args) -> Result<Exit, CommandError> {
     let unusable = |error: &dyn std::fmt::Display| args.data.unusable(error);
+    if !args.data.log().is_dir() {
+        return Err(unusable(
+            &"there is no event log in it; `--data` names the directory that an orchestrator was started with",
+        ));
+    }
     let log = LogReader::open(FileReader::new(args.data.log())).await.map_err(|error| unusable(&error))?;
+    if let Some(Cut { file, offset, bytes, what }) = log.unfinished() {
+        screen::tell(&format!(
+            "{ODD}the log ends in a record that is not finished{ODD:#}: {bytes} bytes of {file} from {offset} on ({what}); it \
+             is being written now, or a crash left it, and nothing that was answered stands there\n"
+        ));
+    }
     let Some(session) = &args.session else { return list(args, &log) };
     let session = SessionId::new(session).map_err(|error| CommandError::Usage(error.to_string()))?;
     if !log.sessions().iter().any(|(known, _)| *known == session) {

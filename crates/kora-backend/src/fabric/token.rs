@@ -131,13 +131,12 @@ fn list(args: &ListArgs) -> Result<Exit, CommandError> {
         for line in file.lines() {
             let (kind, who) = words(&line.holder);
             let name = line.name.as_deref().unwrap_or_default();
-            text += &format!(
-                "{kind:8} {STRONG}{who}{STRONG:#}  {}  {}\n",
-                line.digest.short(),
-                screen::visible(name)
-            );
+            let called = format!("{kind:8} {STRONG}{who}{STRONG:#}  {}  {name}", line.digest.short());
+            text += called.trim_end();
+            text += "\n";
         }
-        text += &format!("{}\n", screen::counted(file.lines().len() as u64, "token"));
+        let count = screen::counted(file.lines().len() as u64, "token");
+        text += &format!("{count} in `{}`\n", args.data.token_file().display());
         screen::print(&text)?;
     }
     Ok(Exit::Success)
@@ -151,14 +150,27 @@ fn add(args: &AddArgs) -> Result<Exit, CommandError> {
     }
     args.data.make()?;
     let mut file = args.data.tokens()?;
+    let (kind, who) = words(&holder);
+    let is_taken = |line: &TokenLine| line.holder == holder && args.name.is_some() && line.name == args.name;
+    if let Some(name) = args.name.as_ref().filter(|_| file.lines().iter().any(is_taken)) {
+        return Err(CommandError::Usage(format!(
+            "{kind} {who} has a token called `{name}`; call this one something else, so that each can be revoked alone"
+        )));
+    }
     let token = Token::make()
         .ok_or_else(|| CommandError::Usage(String::from("this machine gives no randomness for a token")))?;
-    data::private(&args.out, token.reveal())
-        .map_err(|source| CommandError::Unsaved { path: args.out.clone(), source })?;
-    let line = TokenLine { holder, name: args.name.clone(), digest: token.digest() };
-    let (kind, who) = words(&line.holder);
+    data::private(&args.out, token.reveal()).map_err(|error| CommandError::Unusable {
+        what: "token file",
+        path: args.out.clone(),
+        fault: format!("it cannot be written: {error}"),
+    })?;
     let told = format!("token of {kind} {who} in `{}`\n", args.out.display());
-    file.add(line).map_err(|error| args.data.unusable(&error))?;
+    let line = TokenLine { holder, name: args.name.clone(), digest: token.digest() };
+    if let Err(error) = file.add(line) {
+        // A token that opens nothing is of no use to anybody.
+        let _ = std::fs::remove_file(&args.out);
+        return Err(args.data.unusable(&error));
+    }
     screen::print(&told)?;
     Ok(Exit::Success)
 }
@@ -166,14 +178,18 @@ fn add(args: &AddArgs) -> Result<Exit, CommandError> {
 fn revoke(args: &RevokeArgs) -> Result<Exit, CommandError> {
     let holder = args.holder.holder()?;
     let mut file = args.data.tokens()?;
-    let named = |line: &TokenLine| args.name.is_none() || line.name == args.name;
-    let taken = file
-        .revoke(|line| line.holder == holder && named(line))
-        .map_err(|error| args.data.unusable(&error))?;
+    let is_meant =
+        |line: &TokenLine| line.holder == holder && (args.name.is_none() || line.name == args.name);
+    let taken = if file.lines().iter().any(is_meant) {
+        file.revoke(is_meant).map_err(|error| args.data.unusable(&error))?
+    } else {
+        0
+    };
     let (kind, who) = words(&holder);
     if taken == 0 {
         return Err(CommandError::Usage(format!(
-            "no such token of {kind} {who}; `kora-backend fabric token list` shows those that there are"
+            "`{}` has no such token of {kind} {who}; `kora-backend fabric token list` shows those that there are",
+            args.data.token_file().display()
         )));
     }
     screen::print(&format!("{} of {kind} {who} revoked\n", screen::counted(taken as u64, "token")))?;

@@ -48,12 +48,13 @@ pub(super) struct Args {
 pub(super) async fn run(args: &Args) -> Result<Exit, CommandError> {
     args.data.make()?;
     let identity = args.data.identity(&args.identity)?;
-    let mut tokens = args.data.tokens()?;
-    let token = args.data.first_token(&mut tokens, "local", first_tenant()?)?;
     let models = args.models.open()?;
     let missing = models.missing_weights_of_all();
     let accept = serving::listen(args.listen).await?;
     let orchestrator = args.data.orchestrator(OrchestratorConfig::default()).await?;
+    // Whoever holds the log is alone with the first token as well.
+    let mut tokens = args.data.tokens()?;
+    let token = args.data.first_token(&mut tokens, "local", first_tenant()?)?;
     // Before it is said where: whoever reads that may stop it at once.
     let stop = interrupt::take_over(Until::InterruptOrTermination).await;
     let _fetching = args.offline.fetch_in_background(&missing);

@@ -49,18 +49,32 @@ impl TryFrom<Written> for TokenLine {
     type Error = String;
 
     fn try_from(written: Written) -> Result<Self, String> {
-        let plain = |text: &str| (1..=128).contains(&text.len()) && !text.chars().any(char::is_control);
-        let names = [&written.node, &written.gateway, &written.name];
-        if !names.into_iter().flatten().all(|name| plain(name)) {
-            return Err(String::from("a name is 1 to 128 bytes without control characters"));
-        }
         let holder = match (written.tenant, written.node, written.gateway) {
             (Some(tenant), None, None) => Holder::Tenant(tenant),
             (None, Some(node), None) => Holder::Node(node),
             (None, None, Some(gateway)) => Holder::Gateway(gateway),
             _ => return Err(String::from("a token stands for one `tenant`, one `node` or one `gateway`")),
         };
-        Ok(Self { holder, name: written.name, digest: written.sha256 })
+        let line = Self { holder, name: written.name, digest: written.sha256 };
+        line.check()?;
+        Ok(line)
+    }
+}
+
+impl TokenLine {
+    /// Whether its names can stand in the file, in a log and on a screen.
+    fn check(&self) -> Result<(), String> {
+        let plain = |text: &str| (1..=128).contains(&text.len()) && !text.chars().any(char::is_control);
+        let named = match &self.holder {
+            Holder::Node(name) | Holder::Gateway(name) => plain(name),
+            // Of those, `TenantId` makes sure.
+            Holder::Tenant(_) => true,
+        };
+        if named && self.name.as_deref().is_none_or(plain) {
+            Ok(())
+        } else {
+            Err(String::from("a name is 1 to 128 bytes without control characters"))
+        }
     }
 }
 
@@ -93,7 +107,7 @@ struct Document {
 
 /// Why tokens cannot be read or kept.
 #[derive(Debug, Error)]
-#[expect(clippy::exhaustive_enums, reason = "the file, or what is in it")]
+#[expect(clippy::exhaustive_enums, reason = "the file, what is in it, or what was to stand in it")]
 pub enum TokenFileError {
     /// The system's word.
     #[error("the tokens in `{}` cannot be {what}: {source}", path.display())]
@@ -106,11 +120,19 @@ pub enum TokenFileError {
         source: io::Error,
     },
     /// The file is not what it should be.
-    #[error("`{}` holds no tokens: {reason}; mend it, or add tokens with `kora-backend fabric token add`", path.display())]
+    #[error("`{}` holds no tokens: {reason}; mend it, or move it away and add tokens anew with `kora-backend fabric token add`", path.display())]
     Content {
         /// The file.
         path: PathBuf,
         /// What is wrong, and where.
+        reason: String,
+    },
+    /// A token that cannot stand in the file: it could not be read again.
+    #[error("the token cannot be added to `{}`: {reason}", path.display())]
+    Line {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
         reason: String,
     },
 }
@@ -161,6 +183,7 @@ impl TokenFile {
     ///
     /// [`TokenFileError`]; the file is then as it was.
     pub fn add(&mut self, line: TokenLine) -> Result<(), TokenFileError> {
+        line.check().map_err(|reason| TokenFileError::Line { path: self.path.clone(), reason })?;
         self.change(|lines| lines.push(line))
     }
 
@@ -242,5 +265,36 @@ impl TokenFile {
                 }
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tenants::Token;
+
+    #[test]
+    fn a_name_that_could_not_be_read_again_is_not_written() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("tokens.toml");
+        let line = |holder, name: Option<&str>| {
+            let digest = Token::make().unwrap().digest();
+            TokenLine { holder, name: name.map(str::to_owned), digest }
+        };
+        let node = |name: &str| Holder::Node(name.to_owned());
+        let mut file = TokenFile::open(&path).unwrap();
+        for bad in [
+            line(node(""), None),
+            line(node("a\nb"), None),
+            line(Holder::Gateway("x".repeat(129)), None),
+            line(node("n"), Some("")),
+            line(node("n"), Some("\u{1b}[2J")),
+        ] {
+            let error = file.add(bad.clone()).unwrap_err();
+            assert!(matches!(error, TokenFileError::Line { .. }), "{bad:?}: {error}");
+            assert!(!path.exists(), "{bad:?}");
+        }
+        file.add(line(node("n"), Some("of the cellar"))).unwrap();
+        assert_eq!(TokenFile::open(&path).unwrap().lines().len(), 1);
     }
 }
