@@ -204,7 +204,11 @@ impl Stored {
     }
 
     fn sync(&mut self) {
-        self.synced.clone_from(&self.bytes);
+        // What was synced before and not written since is the same; copying it each time would make a long log slow.
+        let first = self.unsynced.iter().map(|(start, _)| usize::try_from(*start).unwrap_or(0)).min();
+        let same = first.unwrap_or(0).min(self.synced.len()).min(self.bytes.len());
+        self.synced.truncate(same);
+        self.synced.extend_from_slice(self.bytes.get(same..).unwrap_or_default());
         self.named = true;
         self.unsynced.clear();
     }
