@@ -43,6 +43,9 @@ pub struct OrchestratorConfig {
     pub grace: Duration,
     /// How long a node may take to say what was spent on what is not wanted any more. By default 2 s.
     pub stop_grace: Duration,
+    /// How long a claim may wait to be written together with what comes after it, so that an order which is done at once
+    /// costs the log one write and not two. Who has an order is no part of what a session means. By default 2 ms.
+    pub claim_linger: Duration,
     /// How long a failed model is left alone before it is asked again (S8).
     pub backoff: Backoff,
     /// Before the event log is written to again, if it could not be. By default 200 ms.
@@ -82,6 +85,7 @@ impl Default for OrchestratorConfig {
             max_preparation: Duration::from_secs(900),
             grace: Duration::from_secs(2),
             stop_grace: Duration::from_secs(2),
+            claim_linger: Duration::from_millis(2),
             backoff: Backoff::default(),
             log_retry: Duration::from_millis(200),
             max_page: 256,

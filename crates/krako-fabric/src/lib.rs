@@ -38,8 +38,8 @@ pub use crate::listen::{
 };
 pub use crate::log::{
     AppendError, BadBatch, Cut, EventLog, FileReader, FileStorage, LogError, LogLimits, LogReader,
-    MemoryDisk, MemoryStorage, Opened, ReadSegments, Recorded, Segment, SegmentNumber, Standing, Submitted,
-    WriteSegments,
+    MemoryDisk, MemoryStorage, NotBegun, Opened, ReadSegments, Recorded, Segment, SegmentNumber, Standing,
+    Submitted, WriteSegments,
 };
 pub use crate::node::{
     Claim, Heartbeat, HeartbeatAnswer, LeaseId, LeaseProgress, NodeDesk, NodeError, Offer, OrderOutcome,

@@ -19,7 +19,7 @@ mod event_log;
 mod reader;
 mod writer;
 
-pub use self::error::{AppendError, BadBatch, Cut, LogError};
+pub use self::error::{AppendError, BadBatch, Cut, LogError, NotBegun};
 pub use self::event_log::{EventLog, Opened, Recorded, Standing};
 pub use self::files::{FileReader, FileStorage};
 pub use self::limits::LogLimits;

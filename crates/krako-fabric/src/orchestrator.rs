@@ -16,6 +16,7 @@ mod order;
 mod pool;
 mod post;
 mod remembered;
+mod round;
 mod session;
 mod turns;
 

@@ -11,7 +11,7 @@ use krako_contract::{
 };
 use krako_fabric::{
     AppendError, BadBatch, EventLog, FileReader, FileStorage, LogError, LogLimits, LogReader, MemoryDisk,
-    Opened, SegmentNumber, Standing, Submitted,
+    NotBegun, Opened, SegmentNumber, Standing, Submitted,
 };
 use proptest::prelude::*;
 use tokio::task::JoinSet;
@@ -473,6 +473,45 @@ async fn a_bound_is_told_and_what_was_taken_can_still_end() {
     for number in 1..10 {
         log.append_events(&session(1), &events(1, number..=number)).await.unwrap();
     }
+}
+
+#[tokio::test]
+async fn a_session_is_begun_with_its_first_events_or_as_far_as_is_told() {
+    let disk = MemoryDisk::default();
+    let limits = LogLimits { max_log_bytes: 2000, max_record_bytes: 1000, ..LogLimits::default() };
+    let (log, _) = EventLog::open(disk.attach().unwrap(), limits, at()).await.unwrap();
+    log.append_session(&submitted(1, "{}"), &events(1, 1..=2)).await.unwrap();
+    assert_eq!(log.last(&session(1)), Some((2, false)));
+
+    let twice = log.append_session(&submitted(1, "{}"), &events(1, 1..=2)).await;
+    assert_eq!(twice, Err(NotBegun::Submission(AppendError::Exists(session(1)))));
+    let large = log.append_session(&submitted(2, &"x".repeat(1000)), &events(2, 1..=2)).await;
+    assert!(matches!(large, Err(NotBegun::Submission(AppendError::TooLarge { .. }))), "{large:?}");
+    assert_eq!(log.last(&session(2)), None);
+
+    let large = log.append_session(&submitted(2, "{}"), &events(2, 1..=9)).await;
+    assert!(matches!(large, Err(NotBegun::Events(AppendError::TooLarge { .. }))), "{large:?}");
+    let gap = log.append_session(&submitted(3, "{}"), &events(3, 2..=3)).await.unwrap_err();
+    assert!(matches!(gap.cause(), AppendError::Batch { .. }));
+    for nth in [2, 3] {
+        assert_eq!(log.last(&session(nth)), Some((0, false)));
+        log.append_events(&session(nth), &events(nth, 1..=1)).await.unwrap();
+    }
+    let full = log.append_session(&submitted(4, &"x".repeat(700)), &events(4, 1..=1)).await;
+    assert!(matches!(full, Err(NotBegun::Submission(AppendError::Full(_)))), "{full:?}");
+    assert_eq!(log.last(&session(4)), None);
+}
+
+#[test]
+fn a_session_and_its_first_events_cost_one_sync() {
+    run(async {
+        let disk = MemoryDisk::default();
+        let (log, _) = open(&disk).await.unwrap();
+        disk.delay_syncs(Duration::from_millis(10));
+        let begun = tokio::time::Instant::now();
+        log.append_session(&submitted(1, "{}"), &events(1, 1..=2)).await.unwrap();
+        assert!(begun.elapsed() <= Duration::from_millis(12), "{:?}", begun.elapsed());
+    });
 }
 
 #[tokio::test]

@@ -117,6 +117,27 @@ pub enum AppendError {
     },
 }
 
+/// A session that was not begun, or not as far as it was to be.
+#[derive(Clone, Debug, Eq, Error, PartialEq)]
+#[expect(clippy::exhaustive_enums, reason = "either of the two records")]
+pub enum NotBegun {
+    /// Its submission is not in the log, and so are its events.
+    #[error(transparent)]
+    Submission(AppendError),
+    /// Its submission is in the log, durable, and its events are not.
+    #[error(transparent)]
+    Events(AppendError),
+}
+
+impl NotBegun {
+    /// Why.
+    pub fn cause(self) -> AppendError {
+        match self {
+            Self::Submission(error) | Self::Events(error) => error,
+        }
+    }
+}
+
 /// Why events do not continue a session.
 #[derive(Clone, Copy, Debug, Eq, Error, PartialEq)]
 #[expect(

@@ -13,7 +13,7 @@ use super::scan::{Scanned, scan};
 use super::storage::failed;
 use super::writer::{Shared, Waiting, What, Writer};
 use super::{
-    AppendError, Cut, LogError, LogLimits, Segment, SegmentNumber, Submitted, WriteSegments, reader,
+    AppendError, Cut, LogError, LogLimits, NotBegun, Segment, SegmentNumber, Submitted, WriteSegments, reader,
 };
 use crate::{EventPage, Ledger};
 
@@ -166,6 +166,36 @@ impl EventLog {
         self.append(What::Events(session.clone(), batch), record::events(session, events)).await
     }
 
+    /// Records a submission and the first events of its session, as two records that share a write if they can. Both are
+    /// durable when this returns.
+    ///
+    /// # Errors
+    ///
+    /// [`NotBegun`] says which of them is not in the log.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped, both may be written, or the submission alone, or neither.
+    pub async fn append_session(&self, submitted: &Submitted, events: &[Event]) -> Result<(), NotBegun> {
+        let session = &submitted.session;
+        let first = (What::Submitted(session.clone()), record::submitted(submitted));
+        let batch =
+            Batch::of(session, events).map_err(|why| AppendError::Batch { session: session.clone(), why });
+        let second =
+            batch.map(|batch| (What::Events(session.clone(), batch), record::events(session, events)));
+        let first = self.send(first.0, first.1).await.map_err(NotBegun::Submission)?;
+        // Sent before the first is written, for it is refused with the first if that is.
+        let second = match second {
+            Ok((what, body)) => self.send(what, body).await,
+            Err(error) => Err(error),
+        };
+        answered(first).await.map_err(NotBegun::Submission)?;
+        match second {
+            Ok(second) => answered(second).await.map_err(NotBegun::Events),
+            Err(error) => Err(NotBegun::Events(error)),
+        }
+    }
+
     /// Durable events of a session after `after`, in order: at most `max`, and no more bytes than a page may have.
     ///
     /// # Errors
@@ -207,6 +237,11 @@ impl EventLog {
     }
 
     async fn append(&self, what: What, body: Vec<u8>) -> Result<(), AppendError> {
+        answered(self.send(what, body).await?).await
+    }
+
+    /// Lets a record wait for its write, behind those that were sent before.
+    async fn send(&self, what: What, body: Vec<u8>) -> Result<Answer, AppendError> {
         let (bytes, max) = (body.len(), self.limits.max_record_bytes.min(u32::MAX as usize));
         if bytes > max {
             return Err(AppendError::TooLarge { bytes, max });
@@ -220,9 +255,15 @@ impl EventLog {
         let (done, answer) = oneshot::channel();
         let waiting = Waiting { what, body, done, _room: room };
         sender.send(waiting).await.map_err(|_| AppendError::Closed)?;
-        drop(sender);
-        answer.await.unwrap_or_else(|_| Err(AppendError::Stopped("its writer ended".to_owned())))
+        Ok(answer)
     }
+}
+
+/// What the writer will say of a record.
+type Answer = oneshot::Receiver<Result<(), AppendError>>;
+
+async fn answered(answer: Answer) -> Result<(), AppendError> {
+    answer.await.unwrap_or_else(|_| Err(AppendError::Stopped("its writer ended".to_owned())))
 }
 
 /// Makes the end of a log one that can be written behind.

@@ -46,14 +46,6 @@ impl Sessions for Orchestrator {
         self.admit(&submission).await?;
         let post = Arc::new(Post::new(Seen::default()));
         let writer = SessionWriter::new(session.clone(), submission.graph().clone()).map_err(internal)?;
-        let begin = Begin {
-            post: Arc::clone(&post),
-            tenant: tenant.clone(),
-            request_id: request_id.clone(),
-            high: submission.options().priority == Some(SessionPriority::High),
-            recovered: krako_session::Recovered { writer, under_way: Vec::new(), waiting: Vec::new() },
-            last: None,
-        };
         let submitted = Submitted {
             session: session.clone(),
             tenant: tenant.clone(),
@@ -62,11 +54,20 @@ impl Sessions for Orchestrator {
             at: self.inner.clock.now(),
             text: submission.write(),
         };
+        let begin = Begin {
+            post: Arc::clone(&post),
+            tenant: tenant.clone(),
+            request_id: request_id.clone(),
+            high: submission.options().priority == Some(SessionPriority::High),
+            submitted: Some(submitted),
+            recovered: krako_session::Recovered { writer, under_way: Vec::new(), waiting: Vec::new() },
+            last: None,
+        };
         // Looked at and noted under one lock, so that of two that come at once one finds the other.
         if !self.enter(&session, &submission, Arc::clone(&post), tenant)? {
             return self.report(tenant, &session, Duration::ZERO).await;
         }
-        self.spawn(Session::new(Arc::clone(&self.inner), begin).run(Some(submitted)));
+        self.spawn(Session::new(Arc::clone(&self.inner), begin).run());
         self.document(&post).await
     }
 

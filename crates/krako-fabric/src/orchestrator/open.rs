@@ -66,6 +66,7 @@ impl Orchestrator {
                         tenant: tenant.clone(),
                         request_id: request_id.clone(),
                         high: submission.options().priority == Some(SessionPriority::High),
+                        submitted: None,
                         recovered,
                         last,
                     });
@@ -94,7 +95,7 @@ impl Orchestrator {
         });
         for begin in begun {
             let session = Session::new(Arc::clone(&inner), begin);
-            orchestrator.spawn(session.run(None));
+            orchestrator.spawn(session.run());
         }
         Ok(orchestrator)
     }

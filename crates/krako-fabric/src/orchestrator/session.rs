@@ -17,7 +17,8 @@ use super::Inner;
 use super::desk::{Withdrawn, micros};
 use super::order::{Body, Order, is_urgent};
 use super::post::{Document, Note, Post, Seen, Stage};
-use crate::log::{AppendError, Submitted};
+use super::round::Round;
+use crate::log::{AppendError, NotBegun, Submitted};
 use crate::{OrderOutcome, OrderReport};
 
 /// Faults of a schema that a report may name, as many as a schema itself names.
@@ -33,6 +34,8 @@ pub(super) struct Session {
     request_id: RequestId,
     high: bool,
     writer: SessionWriter,
+    /// What is to be made durable with its first events.
+    submitted: Option<Submitted>,
     /// Since when, and how long it had run by then.
     running: Option<(Instant, Duration)>,
     last: Option<Timestamp>,
@@ -49,6 +52,8 @@ pub(super) struct Begin {
     pub(super) tenant: TenantId,
     pub(super) request_id: RequestId,
     pub(super) high: bool,
+    /// If it is new, and its submission not durable.
+    pub(super) submitted: Option<Submitted>,
     pub(super) recovered: Recovered,
     /// When its last event was.
     pub(super) last: Option<Timestamp>,
@@ -77,25 +82,9 @@ struct Wait {
     until: Instant,
 }
 
-/// What one look at everything made: to be written, then to be answered and given.
-#[derive(Debug, Default)]
-struct Round {
-    batches: Vec<Vec<Event>>,
-    done: Vec<(TaskIndex, watch::Sender<Option<bool>>)>,
-    orders: Vec<TaskIndex>,
-}
-
-impl Round {
-    fn add(&mut self, batch: Vec<Event>) {
-        if !batch.is_empty() {
-            self.batches.push(batch);
-        }
-    }
-}
-
 impl Session {
     pub(super) fn new(inner: Arc<Inner>, begin: Begin) -> Self {
-        let Begin { post, tenant, request_id, high, recovered, last } = begin;
+        let Begin { post, tenant, request_id, high, submitted, recovered, last } = begin;
         let Recovered { writer, under_way, waiting } = recovered;
         Self {
             inner,
@@ -105,6 +94,7 @@ impl Session {
             request_id,
             high,
             writer,
+            submitted,
             running: None,
             last,
             under_way: BTreeMap::new(),
@@ -114,17 +104,12 @@ impl Session {
         }
     }
 
-    /// Runs to its end. `submitted` is to be made durable first, if it is not.
-    pub(super) async fn run(mut self, submitted: Option<Submitted>) {
-        if let Some(submitted) = submitted {
-            if let Err(error) = self.inner.log.append_submission(&submitted).await {
-                self.inner.not_accepted(&self.id);
-                self.seen(Stuck::Log(error.to_string()).stage());
-                return;
-            }
-            self.seen(Stage::Accepted);
-        }
+    /// Runs to its end.
+    pub(super) async fn run(mut self) {
         if let Err(stuck) = self.go().await {
+            if self.submitted.is_some() {
+                self.inner.not_accepted(&self.id);
+            }
             self.inner.desk.forget(&self.tenant, &self.id);
             self.seen(stuck.stage());
         }
@@ -156,11 +141,16 @@ impl Session {
         self.begin(&mut round)?;
         loop {
             self.look(&mut round)?;
-            self.settle(std::mem::take(&mut round)).await?;
-            if self.writer.has_ended() {
-                return Ok(());
+            let asked = self.post.asked() > self.answered;
+            let until = round.may_wait(self.inner.config.claim_linger).filter(|_| !asked);
+            let waits = until.filter(|until| Instant::now() < *until);
+            if waits.is_none() {
+                self.settle(std::mem::take(&mut round)).await?;
+                if self.writer.has_ended() {
+                    return Ok(());
+                }
             }
-            let wake = self.next_moment();
+            let wake = self.next_moment().into_iter().chain(waits).min();
             tokio::select! {
                 biased;
                 () = self.post.told() => {}
@@ -317,7 +307,7 @@ impl Session {
         }
         let at = self.at();
         match self.writer.claimed(&at, task, attempt, Some(node)) {
-            Ok(batch) => round.add(batch),
+            Ok(batch) => round.add_claim(batch),
             // Who has it is no part of what a session means: what was claimed too often to be told is not told.
             Err(WriteRefused::TooManyClaims { .. } | WriteRefused::NotUnderWay { .. }) => {}
             Err(refused) => return Err(refused),
@@ -494,7 +484,7 @@ impl Session {
 
     /// Makes what was found durable; only then anybody is told, and anything given.
     async fn settle(&mut self, round: Round) -> Result<(), Stuck> {
-        let Round { batches, done, orders } = round;
+        let Round { batches, done, orders, .. } = round;
         let wrote = !batches.is_empty();
         self.write(batches).await?;
         for (task, done) in done {
@@ -565,9 +555,20 @@ impl Session {
         }
     }
 
-    async fn append(&self, events: &[Event]) -> Result<(), AppendError> {
+    /// A submission that finds no room is refused, and not waited for: its caller has it still.
+    async fn append(&mut self, events: &[Event]) -> Result<(), AppendError> {
         loop {
-            match self.inner.log.append_events(&self.id, events).await {
+            let appended = match &self.submitted {
+                None => self.inner.log.append_events(&self.id, events).await,
+                Some(submitted) => match self.inner.log.append_session(submitted, events).await {
+                    Err(NotBegun::Submission(error)) => return Err(error),
+                    begun @ (Ok(()) | Err(NotBegun::Events(_))) => {
+                        self.submitted = None;
+                        begun.map_err(NotBegun::cause)
+                    }
+                },
+            };
+            match appended {
                 Err(AppendError::Full(_)) => tokio::time::sleep(self.inner.config.log_retry).await,
                 Err(error) => return Err(error),
                 Ok(()) => {

@@ -7,3 +7,4 @@ mod golden;
 mod lies;
 mod support;
 mod workers;
+mod writes;
