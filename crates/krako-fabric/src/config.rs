@@ -113,6 +113,9 @@ pub struct NodeConfig {
     pub max_retry: Duration,
     /// How long a report is told again and again to whoever does not answer. By default 60 s.
     pub max_report: Duration,
+    /// Reports that are told and not heard yet, beyond which no more work is asked for. They take no slots; with the slots
+    /// they are to be no more than an orchestrator's `max_orders_per_node`. By default 64.
+    pub max_unheard: usize,
     /// How long what is held may go on after the node was told to stop. By default 30 s.
     pub drain: Duration,
     /// How long an operation may take to notice that it was told to stop before its thread is given up. By default 50 ms.
@@ -133,6 +136,7 @@ impl Default for NodeConfig {
             retry: Duration::from_millis(100),
             max_retry: Duration::from_secs(5),
             max_report: Duration::from_secs(60),
+            max_unheard: 64,
             drain: Duration::from_secs(30),
             stop_grace: Duration::from_millis(50),
             max_prepared: 1024,

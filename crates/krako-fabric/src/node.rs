@@ -41,6 +41,9 @@ pub struct Claim {
     pub offer: Offer,
     /// Orders at most.
     pub slots: u32,
+    /// Orders that it works at besides. What is done and waits to be heard is none of them.
+    #[serde(default)]
+    pub works_at: u32,
     /// Milliseconds to wait for the first.
     pub wait_ms: u64,
 }

@@ -165,8 +165,11 @@ impl Desk {
     /// A reported lease is over: its report is durable, or never will be.
     pub(super) fn settled(&self, session: &SessionId, task: TaskIndex) {
         let mut state = self.lock();
-        if let Some(id) = state.leased.get(&(session.clone(), task)).cloned() {
-            state.end(&id);
+        let Some(id) = state.leased.get(&(session.clone(), task)).cloned() else { return };
+        let Some(ended) = state.end(&id) else { return };
+        // A claim of a node that had no room waits for this.
+        if state.nodes.room(&ended.node).is_some_and(|(_, room)| room == 1) {
+            self.work(ended.order.body.pool()).notify_waiters();
         }
     }
 

@@ -28,7 +28,7 @@ struct Node {
     /// Claims of it that wait now.
     waiting: u32,
     holds: u32,
-    /// The most that it asked for and held at one time.
+    /// The most that it asked for and worked at at one time.
     capacity: u32,
 }
 
@@ -55,7 +55,7 @@ impl Nodes {
             if node.pool == claim.pool && node.offer == claim.offer {
                 node.heard = now;
                 node.waiting += 1;
-                let capacity = node.capacity.max(node.holds.saturating_add(claim.slots));
+                let capacity = node.capacity.max(capacity(claim, node.holds));
                 let grown = capacity != node.capacity;
                 node.capacity = capacity;
                 return if grown { self.offer_anew() } else { Ok(()) };
@@ -76,7 +76,7 @@ impl Nodes {
             heard: now,
             waiting: waiting + 1,
             holds,
-            capacity: holds.saturating_add(claim.slots),
+            capacity: capacity(claim, holds),
         };
         self.known.insert(claim.node_id.clone(), node);
         self.offer_anew().inspect_err(|_| {
@@ -135,4 +135,9 @@ impl Nodes {
         self.offered = Arc::new(Offered::of(nodes, &self.config).map_err(NodeError::Refused)?);
         Ok(())
     }
+}
+
+/// How much a node does at one time. Nobody works at more than was given.
+fn capacity(claim: &Claim, holds: u32) -> u32 {
+    claim.works_at.min(holds).saturating_add(claim.slots)
 }

@@ -8,12 +8,12 @@ use std::time::Duration;
 use async_trait::async_trait;
 use krako_contract::{NodeId, WorkUnitKind};
 use tokio::sync::watch;
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinSet};
 use tokio::time::Instant;
 
 use super::held::{Held, Progress};
 use super::reporting::report;
-use crate::{Claim, Heartbeat, NodeConfig, NodeDesk, NodeError, Offer, OrderReport, WorkOrder};
+use crate::{Claim, Heartbeat, LeaseId, NodeConfig, NodeDesk, NodeError, Offer, OrderReport, WorkOrder};
 
 /// What a node of one pool can do.
 #[async_trait]
@@ -65,18 +65,21 @@ impl Node {
         period: &watch::Sender<Duration>,
     ) -> Result<(), NodeError> {
         let mut stop = pin!(stop);
-        let mut orders: JoinSet<()> = JoinSet::new();
+        let mut orders: JoinSet<(LeaseId, OrderReport)> = JoinSet::new();
+        // What is done waits for the orchestrator's disk, and not in a slot.
+        let mut reports: JoinSet<()> = JoinSet::new();
         let mut claim: Option<Claiming<'_>> = None;
         let mut wait = Duration::ZERO;
         loop {
             let free = self.slots.saturating_sub(u32::try_from(orders.len()).unwrap_or(u32::MAX));
-            if claim.is_none() && free > 0 {
+            if claim.is_none() && free > 0 && reports.len() <= self.config.max_unheard {
                 claim = Some(Box::pin(self.claim(free, wait)));
             }
             tokio::select! {
                 biased;
                 () = &mut stop => break,
-                Some(ended) = orders.join_next(), if !orders.is_empty() => drop(ended),
+                Some(done) = orders.join_next(), if !orders.is_empty() => self.tell(done, held, &mut reports),
+                Some(heard) = reports.join_next(), if !reports.is_empty() => drop(heard),
                 claimed = next(&mut claim), if claim.is_some() => {
                     claim = None;
                     match claimed {
@@ -96,13 +99,28 @@ impl Node {
             }
         }
         drop(claim);
-        let drained = async { while orders.join_next().await.is_some() {} };
-        if tokio::time::timeout(self.config.drain, drained).await.is_err() {
+        let mut all = async || {
+            while let Some(done) = orders.join_next().await {
+                self.tell(done, held, &mut reports);
+            }
+            while reports.join_next().await.is_some() {}
+        };
+        if tokio::time::timeout(self.config.drain, all()).await.is_err() {
             held.stop_all();
-            let stopped = async { while orders.join_next().await.is_some() {} };
-            let _ = tokio::time::timeout(self.config.drain, stopped).await;
+            let _ = tokio::time::timeout(self.config.drain, all()).await;
         }
         Ok(())
+    }
+
+    /// Reports what is done, until it is heard.
+    fn tell(&self, done: Result<(LeaseId, OrderReport), JoinError>, held: &Held, reports: &mut JoinSet<()>) {
+        // Hands do not panic; an order that was lost is given again when its lease is over.
+        let Ok((lease, done)) = done else { return };
+        let (desk, config, held) = (Arc::clone(&self.desk), self.config.clone(), held.clone());
+        reports.spawn(async move {
+            report(&*desk, done, &config).await;
+            held.leave(&lease);
+        });
     }
 
     async fn claim(&self, slots: u32, wait: Duration) -> Result<Vec<WorkOrder>, NodeError> {
@@ -114,6 +132,7 @@ impl Node {
             pool: self.hands.pool(),
             offer: self.hands.offer(),
             slots,
+            works_at: self.slots.saturating_sub(slots),
             wait_ms: u64::try_from(self.config.claim_wait.as_millis()).unwrap_or(u64::MAX),
         };
         self.desk.claim(claim).await
@@ -124,7 +143,7 @@ impl Node {
         order: WorkOrder,
         held: &Held,
         period: &watch::Sender<Duration>,
-        orders: &mut JoinSet<()>,
+        orders: &mut JoinSet<(LeaseId, OrderReport)>,
     ) {
         let third = Duration::from_millis((order.lease_ms / 3).max(1));
         period.send_if_modified(|period| {
@@ -134,12 +153,10 @@ impl Node {
         });
         let (lease, progress) = (order.lease.clone(), Arc::new(Progress::default()));
         let stopped = held.take(lease.clone(), Arc::clone(&progress));
-        let (hands, desk, held) = (Arc::clone(&self.hands), Arc::clone(&self.desk), held.clone());
-        let (id, config) = (self.id.clone(), self.config.clone());
+        let (hands, id) = (Arc::clone(&self.hands), self.id.clone());
         orders.spawn(async move {
             let done = hands.run(&id, order, progress, stopped).await;
-            report(&*desk, done, &config).await;
-            held.leave(&lease);
+            (lease, done)
         });
     }
 

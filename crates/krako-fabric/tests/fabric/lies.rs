@@ -156,7 +156,14 @@ async fn a_node_is_of_one_pool_and_contradicts_nobody() {
     let fabric = Fabric::new(config()).await;
     let node = |name: &str| NodeId::new(name).unwrap();
     let claim = |name: &str, pool, offer: Offer| {
-        fabric.orchestrator.claim(Claim { node_id: node(name), pool, offer, slots: 1, wait_ms: 1 })
+        fabric.orchestrator.claim(Claim {
+            node_id: node(name),
+            pool,
+            offer,
+            slots: 1,
+            works_at: 0,
+            wait_ms: 1,
+        })
     };
     let both = Offer { operations: vec!["echo".into()], ..offer_of_model() };
     for pool in [WorkUnitKind::Cpu, WorkUnitKind::LlmPod] {
@@ -173,6 +180,7 @@ async fn a_node_is_of_one_pool_and_contradicts_nobody() {
         pool: WorkUnitKind::Cpu,
         offer: Offer::default(),
         slots: 0,
+        works_at: 0,
         wait_ms: 0,
     };
     assert!(matches!(fabric.orchestrator.claim(none).await, Err(NodeError::Refused(_))));

@@ -355,6 +355,6 @@ pub(crate) async fn by_hand(
     pool: WorkUnitKind,
     offer: Offer,
 ) -> Result<Vec<WorkOrder>, NodeError> {
-    let claim = Claim { node_id: node.clone(), pool, offer, slots: 1, wait_ms: 1000 };
+    let claim = Claim { node_id: node.clone(), pool, offer, slots: 1, works_at: 0, wait_ms: 1000 };
     fabric.orchestrator.claim(claim).await
 }

@@ -100,7 +100,7 @@ impl Both {
 fn claim(slots: u32) -> Claim {
     let offer = Offer { operations: vec![String::from("echo")], models: Vec::new() };
     let node_id = NodeId::new("pod-1").unwrap();
-    Claim { node_id, pool: WorkUnitKind::LlmPod, offer, slots, wait_ms: 1_000_000 }
+    Claim { node_id, pool: WorkUnitKind::LlmPod, offer, slots, works_at: 0, wait_ms: 1_000_000 }
 }
 
 #[tokio::test]
