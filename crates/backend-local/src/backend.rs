@@ -113,20 +113,14 @@ impl ExecutionBackend for LocalBackend {
     /// Models that every task would be refused for are not offered; [`health_check`](ExecutionBackend::health_check)
     /// says what they lack and how to mend it.
     fn capability_descriptor(&self) -> BackendCapabilities {
-        let served = self.config.models.descriptors();
-        let models: Vec<_> = served
-            .flat_map(|adapter| {
-                adapter.models.iter().filter(|model| plan::offers(&self.config, &model.id)).map(|model| {
-                    ModelCapability {
-                        model_id: model.id.to_string(),
-                        tier: model.tier.clone(),
-                        adapter: adapter.name.clone(),
-                        context_tokens: model.context_tokens,
-                        parameters: model.parameters,
-                    }
-                })
-            })
-            .collect();
+        let offered = self.config.models.offered().map(|(adapter, model)| ModelCapability {
+            model_id: model.id.to_string(),
+            tier: model.tier.clone(),
+            adapter: adapter.name.clone(),
+            context_tokens: model.context_tokens,
+            parameters: model.parameters,
+        });
+        let models: Vec<_> = offered.collect();
         let mut supported_task_types = vec![TaskType::Deterministic];
         if !models.is_empty() {
             supported_task_types.push(TaskType::Model);

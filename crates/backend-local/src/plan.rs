@@ -1,14 +1,12 @@
 //! Who does what: every task's operation or model, found and checked before anything runs (C3.7, C10.3).
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 
 use backend_api::UnmetCapability;
-use kora_ir::{CheckedGraph, Limits, ModelCall, OperationUse, OutputSchema, Privacy, Task, TaskIndex, Work};
+use kora_ir::{CheckedGraph, ModelCall, OperationUse, OutputSchema, Task, TaskIndex, Work};
 use models::{ModelId, Route, SchemaNote};
 use operations::PreparedOperation;
 use rustc_hash::FxHashMap;
-use serde_json::json;
 
 use crate::{LocalConfig, TaskNote, attempt};
 
@@ -81,15 +79,6 @@ pub(crate) fn notes(graph: &CheckedGraph, config: &LocalConfig) -> Vec<TaskNote>
     notes
 }
 
-/// Whether there is any task that this model would be admitted for: its weights and its program are there (C3.7).
-pub(crate) fn offers(config: &LocalConfig, model: &ModelId) -> bool {
-    static ANYTHING: LazyLock<Option<OutputSchema>> =
-        LazyLock::new(|| OutputSchema::compile(json!({"type": "null"}), &Limits::default()).ok());
-    let Some(anything) = &*ANYTHING else { return false };
-    let Ok(route) = config.models.route(model.as_str(), Privacy::AllowRemote) else { return false };
-    admits(&route, anything).is_ok()
-}
-
 /// What an adapter cannot promise about a schema, or why it does not take it.
 type Admission = Result<Arc<[SchemaNote]>, String>;
 
@@ -156,7 +145,7 @@ impl<'g> Planning<'g> {
         let route = route.map_err(|error| beyond(task, "models", &call.model, error.to_string()))?;
         let route = fits_window(task, route)?;
         let pair = (Arc::as_ptr(&task.schema), route.model.clone());
-        let admitted = self.admitted.entry(pair).or_insert_with(|| admits(&route, &task.schema));
+        let admitted = self.admitted.entry(pair).or_insert_with(|| route.admit(&task.schema).map(Arc::from));
         let notes = admitted.clone().map_err(|missing| beyond(task, "models", &call.model, missing))?;
         Ok((route, notes))
     }
@@ -165,14 +154,6 @@ impl<'g> Planning<'g> {
         self.doers.push(doer);
         // There are no more doers than tasks, and those are counted by `u32`.
         u32::try_from(self.doers.len() - 1).unwrap_or(u32::MAX)
-    }
-}
-
-/// Asks the adapter. It may be anybody's: a panic of it is a schema that it does not take.
-fn admits(route: &Route, schema: &OutputSchema) -> Admission {
-    match catch_unwind(AssertUnwindSafe(|| route.adapter.admit(&route.model, schema))) {
-        Ok(notes) => notes.map(Arc::from).map_err(|error| error.message),
-        Err(_) => Err(String::from("the model adapter panicked when it was asked")),
     }
 }
 

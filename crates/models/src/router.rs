@@ -1,14 +1,17 @@
 //! Which adapter answers for a declared model or tier: exactly that one, or none (C11.3).
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, LazyLock};
 
-use kora_ir::Privacy;
+use kora_ir::{Limits, OutputSchema, Privacy};
+use schema_grammar::SchemaNote;
+use serde_json::json;
 use thiserror::Error;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 
-use crate::{AdapterDescriptor, AdapterHealth, Locality, ModelAdapter, ModelId};
+use crate::{AdapterDescriptor, AdapterHealth, Locality, ModelAdapter, ModelId, ServedModel};
 
 /// How many names an error lists.
 const LISTED: usize = 32;
@@ -56,6 +59,19 @@ pub struct Route {
 }
 
 impl Route {
+    /// What the adapter cannot promise about replies of this schema, or why it takes none. It may be anybody's: a panic of
+    /// it is a schema that it does not take.
+    ///
+    /// # Errors
+    ///
+    /// The adapter's words.
+    pub fn admit(&self, schema: &OutputSchema) -> Result<Vec<SchemaNote>, String> {
+        match catch_unwind(AssertUnwindSafe(|| self.adapter.admit(&self.model, schema))) {
+            Ok(notes) => notes.map_err(|error| error.message),
+            Err(_) => Err(String::from("the model adapter panicked when it was asked")),
+        }
+    }
+
     /// Waits until the adapter has room for one more call, in the order of asking. Hold the turn during the call.
     ///
     /// # Cancel safety
@@ -153,6 +169,20 @@ impl ModelRouter {
     /// What the adapters serve, in order of preference (C3.6).
     pub fn descriptors(&self) -> impl ExactSizeIterator<Item = &AdapterDescriptor> {
         self.adapters.iter().map(|member| &member.descriptor)
+    }
+
+    /// Of what the adapters serve, the models that there is any task for: their weights and programs are there (C3.7).
+    pub fn offered(&self) -> impl Iterator<Item = (&AdapterDescriptor, &ServedModel)> {
+        static ANYTHING: LazyLock<Option<OutputSchema>> =
+            LazyLock::new(|| OutputSchema::compile(json!({"type": "null"}), &Limits::default()).ok());
+        let is_admitted = |model: &ServedModel| {
+            let Some(anything) = &*ANYTHING else { return false };
+            let route = self.route(model.id.as_str(), Privacy::AllowRemote);
+            route.is_ok_and(|route| route.admit(anything).is_ok())
+        };
+        self.descriptors()
+            .flat_map(|adapter| adapter.models.iter().map(move |model| (adapter, model)))
+            .filter(move |(_, model)| is_admitted(model))
     }
 
     /// How every adapter is, asked all at once, in order of preference (C3.5).
@@ -257,7 +287,7 @@ fn listed(names: &[String]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Script, ScriptedAdapter, ServedModel};
+    use crate::{EmbeddedAdapter, EmbeddedConfig, Script, ScriptedAdapter};
 
     fn adapter(name: &str, locality: Locality, models: &[(&str, Option<&str>)]) -> Arc<dyn ModelAdapter> {
         let models = models
@@ -304,6 +334,23 @@ mod tests {
             Privacy::LocalOnly,
             "`large` is only served remotely, by `cloud`, and the task is `local_only`",
         );
+    }
+
+    // shows C3.7
+    #[test]
+    fn a_model_that_no_task_would_be_admitted_for_is_not_offered() {
+        let embedded = EmbeddedAdapter::new(EmbeddedConfig {
+            worker: Some("/no/such/program".into()),
+            ..EmbeddedConfig::default()
+        });
+        let router = ModelRouter::new(vec![
+            Arc::new(embedded.unwrap()),
+            adapter("here", Locality::Local, &[("light", None)]),
+        ])
+        .unwrap();
+        let offered: Vec<_> =
+            router.offered().map(|(adapter, model)| (&*adapter.name, model.id.as_str())).collect();
+        assert_eq!(offered, [("here", "light")]);
     }
 
     #[test]

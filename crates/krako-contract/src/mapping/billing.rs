@@ -7,7 +7,8 @@ use crate::{
 /// The line of a ledger that an event makes, if any. `kind` is the pool of the event's unit.
 ///
 /// A retried unit is billed once: on `cpu` when it completes, and of a model's attempts the one that brought an output.
-/// A unit that failed makes no line. Folding a log twice gives every line twice under one `event_id`, which is once.
+/// An operation that failed makes no line, nor does a model that brought none; an output is billed also if the unit then
+/// failed for what it cost. Folding a log twice gives every line twice under one `event_id`, which is once.
 pub fn line_item(event: &Event, kind: WorkUnitKind) -> Option<LineItem> {
     let unit = match &event.happening {
         Happening::Unit(unit) => unit,

@@ -81,14 +81,12 @@ impl Hands for PodHands {
     }
 
     fn offer(&self) -> Offer {
-        let models = self.models.descriptors().flat_map(|adapter| {
-            adapter.models.iter().map(|model| PodModel {
-                model_id: Remark::new(model.id.as_str()),
-                tier: model.tier.as_deref().map(Remark::new),
-                adapter: Remark::new(&adapter.name),
-                context_tokens: model.context_tokens,
-                parameters: model.parameters,
-            })
+        let models = self.models.offered().map(|(adapter, model)| PodModel {
+            model_id: Remark::new(model.id.as_str()),
+            tier: model.tier.as_deref().map(Remark::new),
+            adapter: Remark::new(&adapter.name),
+            context_tokens: model.context_tokens,
+            parameters: model.parameters,
         });
         Offer { operations: Vec::new(), models: models.collect() }
     }
@@ -123,7 +121,7 @@ impl PodHands {
         let schema: &Value = &order.schema;
         let schema = self.schemas.take(&format!("{} {schema}", route.model), || {
             let schema = compile(schema, &self.config)?;
-            admitted(&route, &schema).map(|()| schema)
+            route.admit(&schema).map(|_| schema)
         })?;
         let task_id = TaskId::alone(order.work_unit_id.as_str(), &self.config.limits)
             .ok_or_else(|| String::from("the id of this work unit is longer than this node takes"))?;
@@ -145,17 +143,5 @@ impl PodHands {
             attempt: order.attempt_index,
         };
         Ok((route, request))
-    }
-}
-
-/// Whether the adapter takes the schema, which LocalBackend asks before a run. It may be anybody's: a panic of it is a
-/// schema that it does not take.
-fn admitted(route: &Route, schema: &OutputSchema) -> Result<(), String> {
-    let asked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-        route.adapter.admit(&route.model, schema).map(drop)
-    }));
-    match asked {
-        Ok(admitted) => admitted.map_err(|error| error.message),
-        Err(_) => Err(String::from("the model adapter panicked when it was asked")),
     }
 }
