@@ -7,6 +7,7 @@ mod up;
 
 mod gateway;
 mod orchestrator;
+mod told_desk;
 mod worker;
 
 mod replay;

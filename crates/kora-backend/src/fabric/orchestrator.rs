@@ -72,12 +72,7 @@ pub(super) async fn run(args: &Args) -> Result<Exit, CommandError> {
     let (draining, limit) = (Arc::clone(&orchestrator), args.serving.drain());
     let drained = async move {
         stop.await;
-        screen::tell("stopping; what is under way goes on, Ctrl-C ends it at once\n");
-        let left = draining.drain(limit).await;
-        if left > 0 {
-            let sessions = screen::counted(left as u64, "session");
-            screen::tell(&format!("{sessions} had not ended; they go on when it is started again\n"));
-        }
+        serving::drained(&draining, limit, "the orchestrator").await;
     };
     desk.serve(&accept, &identity, drained).await;
     Ok(Exit::Success)

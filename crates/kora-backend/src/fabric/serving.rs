@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
-use krako_fabric::{TcpAccept, TokenFile, TokenFileError, Tokens};
+use krako_fabric::{Orchestrator, Sessions as _, TcpAccept, TokenFile, TokenFileError, Tokens};
 use krako_transport::{Client, Endpoint, KeySource, Secret, TcpDial, TransportLimits, Trust};
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
@@ -15,6 +15,8 @@ use crate::screen::{self, ODD};
 
 /// How soon a token that was revoked opens nothing any more.
 const FOLLOW: Duration = Duration::from_secs(2);
+/// For whoever followed a session to ask for its report, once it has ended.
+const LAST_WORDS: Duration = Duration::from_secs(2);
 
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct ServingArgs {
@@ -54,7 +56,9 @@ impl DeskArgs {
     /// [`CommandError::Usage`] for what cannot be used.
     pub(super) fn client(&self) -> Result<Client, CommandError> {
         let usage = |error: &dyn std::error::Error| CommandError::Usage(with_causes(error));
-        let endpoint = Endpoint::parse(&self.orchestrator).map_err(|error| usage(&error))?;
+        let endpoint = Endpoint::parse(&self.orchestrator).map_err(|error| {
+            CommandError::Usage(format!("the orchestrator's address `{}`: {error}", self.orchestrator))
+        })?;
         let token = Secret::read(&KeySource::File(self.token_file.clone()), "token");
         let token = token.map_err(|error| usage(&error))?;
         let trust = self.ca.clone().map_or(Trust::System, Trust::Pinned);
@@ -98,6 +102,23 @@ pub(super) struct Following(AbortHandle);
 impl Drop for Following {
     fn drop(&mut self) {
         self.0.abort();
+    }
+}
+
+/// Lets sessions end, for at most `limit`, and whoever followed one get what it came to: they are served until this
+/// resolves, and whoever submits is told to come back. Tells how many had not ended.
+pub(super) async fn drained(orchestrator: &Orchestrator, limit: Duration, again: &str) {
+    screen::tell("stopping; what is under way goes on, Ctrl-C ends it at once\n");
+    let status = orchestrator.health().await;
+    let were_under_way = status.is_ok_and(|status| status.capacity_summary.active_runs > 0);
+    let left = orchestrator.drain(limit).await;
+    if left > 0 {
+        let sessions = screen::counted(left as u64, "session");
+        let go = if left == 1 { "it goes" } else { "they go" };
+        screen::tell(&format!("{sessions} had not ended; {go} on when {again} is started again\n"));
+    }
+    if were_under_way {
+        tokio::time::sleep(LAST_WORDS).await;
     }
 }
 

@@ -76,12 +76,17 @@ pub(super) async fn run(args: &Args) -> Result<Exit, CommandError> {
     let (known, _following) = serving::followed(&tokens, &args.data.token_file());
     let sessions = Arc::clone(&orchestrator) as Arc<dyn Sessions>;
     let gateway = Gateway::new(sessions, known, GatewayConfig::default());
-    let draining = async {
+    // Callers follow their sessions to the end, so sessions are drained while they are served.
+    let drained = async {
         stop.await;
-        screen::tell("stopping; what is under way goes on, Ctrl-C ends it at once\n");
+        serving::drained(&orchestrator, args.serving.drain(), "the fabric").await;
     };
-    gateway.serve(&accept, &identity, draining).await;
-    finish(&orchestrator, &stop_nodes, &mut nodes, args.serving.drain()).await;
+    gateway.serve(&accept, &identity, drained).await;
+    stop_nodes.tell();
+    let stopped = async { while nodes.join_next().await.is_some() {} };
+    if tokio::time::timeout(Duration::from_secs(2), stopped).await.is_err() {
+        nodes.abort_all();
+    }
     Ok(Exit::Success)
 }
 
@@ -89,27 +94,6 @@ impl Args {
     fn cpu_slots(&self) -> u32 {
         let processors = std::thread::available_parallelism().map_or(1, |count| count.get().min(256));
         self.cpu_slots.unwrap_or(u32::try_from(processors).unwrap_or(1))
-    }
-}
-
-/// Sessions first, then the nodes that they need.
-async fn finish(
-    orchestrator: &Orchestrator,
-    stop: &Stop,
-    nodes: &mut JoinSet<Result<(), krako_fabric::NodeError>>,
-    limit: Duration,
-) {
-    let left = orchestrator.drain(limit).await;
-    stop.tell();
-    if tokio::time::timeout(Duration::from_secs(2), async { while nodes.join_next().await.is_some() {} })
-        .await
-        .is_err()
-    {
-        nodes.abort_all();
-    }
-    if left > 0 {
-        let sessions = screen::counted(left as u64, "session");
-        screen::tell(&format!("{sessions} had not ended; they go on when the fabric is started again\n"));
     }
 }
 

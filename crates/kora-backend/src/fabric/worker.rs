@@ -10,6 +10,7 @@ use operations::OperationRegistry;
 use serde_json::json;
 
 use super::serving::DeskArgs;
+use super::told_desk::ToldDesk;
 use crate::adapters::ModelArgs;
 use crate::exit::Exit;
 use crate::interrupt::{self, Until};
@@ -51,7 +52,8 @@ pub(super) struct Args {
 /// Works until Ctrl-C or SIGTERM, and then ends what it holds.
 pub(super) async fn run(args: &Args) -> Result<Exit, CommandError> {
     let name = NodeId::new(&args.name).map_err(|error| CommandError::Usage(format!("`--name`: {error}")))?;
-    let desk: Arc<dyn NodeDesk> = Arc::new(RemoteDesk::new(args.desk.client()?, WireLimits::default()));
+    let desk = RemoteDesk::new(args.desk.client()?, WireLimits::default());
+    let desk: Arc<dyn NodeDesk> = Arc::new(ToldDesk::new(desk));
     let stop = interrupt::take_over(Until::InterruptOrTermination).await;
     let ended = match args.pool {
         Pool::Cpu => {

@@ -78,7 +78,7 @@ pub(crate) fn script() -> Value {
     all.unwrap()
 }
 
-fn same(name: &str, there: &Output, here: &Output) {
+pub(crate) fn same(name: &str, there: &Output, here: &Output) {
     assert_eq!(code(there), code(here), "{name}: {}{}", err(there), err(here));
     let (there, here) = (json_of(there), json_of(here));
     for (pointer, must_be) in [

@@ -4,8 +4,15 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "what cannot be set up is a failed test")]
 
 mod golden;
+mod guide;
+#[path = "../serve/model.rs"]
+mod model;
 mod part;
+mod parts;
 mod replay;
 mod stage;
+mod stopping;
 mod tokens;
 mod words;
+
+use self::part::PATIENCE;

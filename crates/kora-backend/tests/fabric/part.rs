@@ -1,7 +1,7 @@
 //! A process that serves until it is told to stop: it is heard while it runs, and ends with its owner.
 
 use std::io::{BufRead as _, BufReader, Read};
-use std::process::{Child, Command};
+use std::process::{Child, Command, Output};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -68,15 +68,22 @@ impl Part {
     }
 
     /// Waits for its end: its exit code, what it printed, and what it told beside it.
-    pub(crate) fn ended(mut self) -> (Option<i32>, String, String) {
+    pub(crate) fn ended(self) -> (Option<i32>, String, String) {
+        let Output { status, stdout, stderr } = self.output();
+        (status.code(), String::from_utf8(stdout).unwrap(), String::from_utf8(stderr).unwrap())
+    }
+
+    /// Waits for its end.
+    pub(crate) fn output(mut self) -> Output {
         let patience = Instant::now() + PATIENCE;
         while Instant::now() < patience {
             if let Some(status) = self.child.try_wait().unwrap() {
-                return (status.code(), self.out.whole(), self.err.whole());
+                let [stdout, stderr] = [&mut self.out, &mut self.err].map(|heard| heard.whole().into_bytes());
+                return Output { status, stdout, stderr };
             }
             std::thread::sleep(Duration::from_millis(5));
         }
-        panic!("it hangs; it told {}", self.err.text());
+        panic!("it hangs; it said {}{}", self.out.text(), self.err.text());
     }
 
     /// Ctrl-C, and the end that it brings.

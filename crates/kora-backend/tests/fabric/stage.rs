@@ -74,7 +74,7 @@ impl Stage {
     }
 
     pub(crate) fn run(&self, args: &[&str]) -> Output {
-        self.command(args).output().unwrap()
+        Part::start(&mut self.command(args)).output()
     }
 
     /// A part that serves until it is told to stop, and says where as a line of JSON.
@@ -85,20 +85,20 @@ impl Stage {
     /// A whole fabric, in its own directory.
     pub(crate) fn up(&self, more: &[&str]) -> Fabric<'_> {
         let mut part = self.part(&[&["up", "--listen", "127.0.0.1:0"], more].concat());
-        let said = part.said();
-        let at = At {
-            endpoint: text(&said, "endpoint"),
-            ca: text(&said, "ca_file"),
-            token: text(&said, "token_file"),
-        };
+        let at = At::of(&part.said());
         Fabric { stage: self, part, at }
     }
 
     /// Runs `kora-backend` against a fabric.
     pub(crate) fn on(&self, at: &At, args: &[&str]) -> Output {
+        Part::start(&mut self.asking(at, args)).output()
+    }
+
+    /// `kora-backend` against a fabric.
+    pub(crate) fn asking(&self, at: &At, args: &[&str]) -> Command {
         let At { endpoint, ca, token } = at;
         let place = ["--backend", "krako", "--endpoint", endpoint, "--ca", ca, "--token-file", token];
-        self.run(&[args, &place].concat())
+        self.command(&[args, &place].concat())
     }
 }
 
@@ -111,6 +111,12 @@ pub(crate) struct At {
 }
 
 impl At {
+    /// What `fabric up` says.
+    pub(crate) fn of(said: &Value) -> Self {
+        let [endpoint, ca, token] = ["endpoint", "ca_file", "token_file"].map(|field| text(said, field));
+        Self { endpoint, ca, token }
+    }
+
     /// The same place, for whoever has this token.
     pub(crate) fn with_token(&self, file: &str) -> Self {
         Self { token: file.to_owned(), ..self.clone() }

@@ -2,6 +2,7 @@
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
@@ -12,7 +13,9 @@ pub(crate) struct ModelServer(TcpListener);
 
 impl ModelServer {
     pub(crate) fn start() -> Self {
-        Self(TcpListener::bind("127.0.0.1:0").unwrap())
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        listener.set_nonblocking(true).unwrap();
+        Self(listener)
     }
 
     pub(crate) fn base_url(&self) -> String {
@@ -22,13 +25,27 @@ impl ModelServer {
     /// The next question, whole, and the connection that waits for its answer. What models there are it does not tell.
     pub(crate) fn question(&self) -> (Value, TcpStream) {
         loop {
-            let (mut stream, _) = self.0.accept().unwrap();
+            let mut stream = self.caller();
             stream.set_read_timeout(Some(PATIENCE)).unwrap();
             if let Some(question) = posted(&mut stream) {
                 return (question, stream);
             }
             write!(stream, "HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\nconnection: close\r\n\r\n")
                 .unwrap();
+        }
+    }
+
+    fn caller(&self) -> TcpStream {
+        let patience = Instant::now() + PATIENCE;
+        loop {
+            match self.0.accept() {
+                Ok((stream, _)) => {
+                    stream.set_nonblocking(false).unwrap();
+                    return stream;
+                }
+                Err(_) if Instant::now() < patience => std::thread::sleep(Duration::from_millis(5)),
+                Err(error) => panic!("nobody asks: {error}"),
+            }
         }
     }
 

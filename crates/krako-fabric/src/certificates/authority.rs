@@ -11,7 +11,7 @@ use rcgen::{
 use thiserror::Error;
 use time::{Duration, OffsetDateTime};
 use tokio_rustls::rustls::pki_types::pem::PemObject;
-use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
+use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, ServerName};
 
 use crate::clock::WallClock;
 use crate::listen::{InvalidIdentity, TlsIdentity};
@@ -37,7 +37,7 @@ pub struct DevelopmentAuthority {
 
 /// Why there are no certificates for development.
 #[derive(Debug, Error)]
-#[expect(clippy::exhaustive_enums, reason = "a file, what is in it, or the making")]
+#[expect(clippy::exhaustive_enums, reason = "a file, what is in it, a name, or the making")]
 pub enum DevelopmentError {
     /// A file cannot be read or written.
     #[error("`{}` cannot be read or written: {source}", path.display())]
@@ -61,8 +61,16 @@ pub enum DevelopmentError {
         /// The file.
         path: PathBuf,
     },
+    /// A certificate for a name that is none.
+    #[error(
+        "`{name}` is no name of DNS and no address, so that no certificate vouches for it; name it as callers do"
+    )]
+    Name {
+        /// As given.
+        name: String,
+    },
     /// A certificate cannot be made.
-    #[error("a certificate for development cannot be made: {0}; names must be of DNS or addresses")]
+    #[error("a certificate for development cannot be made: {0}")]
     Making(#[from] rcgen::Error),
     /// It cannot be served.
     #[error(transparent)]
@@ -149,8 +157,15 @@ impl DevelopmentAuthority {
     ///
     /// # Errors
     ///
-    /// [`DevelopmentError::Making`] for a name that is none.
+    /// [`DevelopmentError::Name`] for a name that nobody could reach it by.
     pub fn leaf(&self, names: &[String], clock: &dyn WallClock) -> Result<TlsIdentity, DevelopmentError> {
+        for name in names {
+            // What is made for `*.` is asked for by any name there.
+            let plain = name.strip_prefix("*.").unwrap_or(name);
+            if ServerName::try_from(plain).is_err() {
+                return Err(DevelopmentError::Name { name: name.clone() });
+            }
+        }
         let names: Vec<String> = NAMES.into_iter().map(String::from).chain(names.iter().cloned()).collect();
         let mut leaf = CertificateParams::new(names)?;
         leaf.distinguished_name = called("KORA fabric, for development");
