@@ -49,8 +49,12 @@ impl Stage {
         self.0.path().join(name)
     }
 
+    /// Puts a file there in one step: whoever looks at it meanwhile sees what was before.
     pub(crate) fn write(&self, name: &str, text: &str) {
-        std::fs::write(self.path(name), text).unwrap();
+        let path = self.path(name);
+        let unnamed = path.with_extension("new");
+        std::fs::write(&unnamed, text).unwrap();
+        std::fs::rename(unnamed, path).unwrap();
     }
 
     pub(crate) fn read(&self, name: &str) -> String {
