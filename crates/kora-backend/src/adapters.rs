@@ -13,6 +13,7 @@ use models::{
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
+use crate::fabric::FabricSection;
 use crate::graph_file;
 use crate::krako::KrakoSection;
 use crate::refused::CommandError;
@@ -82,6 +83,7 @@ struct Config {
     openai: Vec<OpenAiConfig>,
     embedded: Vec<EmbeddedConfig>,
     krako: KrakoSection,
+    fabric: FabricSection,
 }
 
 impl ModelArgs {
@@ -158,10 +160,28 @@ impl ModelArgs {
         Ok(self.config.as_deref().map(read).transpose()?.unwrap_or_default().krako)
     }
 
+    /// What a fabric here takes on.
+    ///
+    /// # Errors
+    ///
+    /// As [`router`](Self::router).
+    pub(crate) fn fabric(&self) -> Result<FabricSection, CommandError> {
+        fabric(self.config.as_deref())
+    }
+
     /// Whether scripts stand in for models.
     pub(crate) fn has_stand_in(&self) -> bool {
         !self.scripted.is_empty()
     }
+}
+
+/// `[fabric]` of the configuration, if there is one.
+///
+/// # Errors
+///
+/// [`CommandError::Unreadable`] or [`CommandError::Unusable`] names the file and what is wrong in it.
+pub(crate) fn fabric(config: Option<&Path>) -> Result<FabricSection, CommandError> {
+    Ok(config.map(read).transpose()?.unwrap_or_default().fabric)
 }
 
 fn read(path: &Path) -> Result<Config, CommandError> {

@@ -1,6 +1,7 @@
 //! `kora-backend fabric`: the reference Krako, in one process or in many.
 
 mod data;
+mod section;
 mod serving;
 
 mod up;
@@ -16,6 +17,7 @@ mod token;
 use clap::Subcommand;
 use tokio::runtime::Builder;
 
+pub(crate) use self::section::FabricSection;
 use crate::exit::{self, Exit};
 use crate::refused::CommandError;
 

@@ -6,10 +6,11 @@ use std::sync::Arc;
 
 use krako_contract::TenantId;
 use krako_fabric::{
-    DevelopmentAuthority, EventLog, FileStorage, Holder, LogLimits, Orchestrator, OrchestratorConfig,
-    SystemWallClock, TlsIdentity, Token, TokenFile, TokenLine, WallClock as _,
+    DevelopmentAuthority, EventLog, FileStorage, Holder, Orchestrator, SystemWallClock, TlsIdentity, Token,
+    TokenFile, TokenLine, WallClock as _,
 };
 
+use super::section::FabricSection;
 use crate::adapters::with_causes;
 use crate::refused::CommandError;
 use crate::screen::{self, ODD};
@@ -120,11 +121,11 @@ impl DataArgs {
     /// [`CommandError::Unusable`] names what is wrong with the log.
     pub(super) async fn orchestrator(
         &self,
-        config: OrchestratorConfig,
+        section: &FabricSection,
     ) -> Result<Arc<Orchestrator>, CommandError> {
         let clock = SystemWallClock::default();
         let storage = FileStorage::open(self.log()).map_err(|error| self.unusable(&error))?;
-        let log = EventLog::open(storage, LogLimits::default(), clock.now()).await;
+        let log = EventLog::open(storage, section.log(), clock.now()).await;
         let (log, opened) = log.map_err(|error| self.unusable(&error))?;
         if let Some(cut) = &opened.cut {
             let krako_fabric::Cut { file, offset, bytes, what } = cut;
@@ -133,7 +134,8 @@ impl DataArgs {
                  cut off ({what}); nothing that was answered stood there\n"
             ));
         }
-        Orchestrator::open(config, log, opened, Arc::new(clock)).map_err(|error| self.unusable(&error))
+        Orchestrator::open(section.orchestrator(), log, opened, Arc::new(clock))
+            .map_err(|error| self.unusable(&error))
     }
 
     pub(super) fn unusable(&self, error: &dyn std::fmt::Display) -> CommandError {

@@ -4,10 +4,11 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use krako_contract::WireLimits;
-use krako_fabric::{Gateway, GatewayConfig, RemoteSessions};
+use krako_fabric::{Gateway, RemoteSessions};
 use serde_json::json;
 
 use super::data::{DataArgs, IdentityArgs};
+use super::section::SectionArgs;
 use super::serving::{self, DeskArgs, ServingArgs};
 use crate::exit::Exit;
 use crate::interrupt::{self, Until};
@@ -22,6 +23,8 @@ pub(super) struct Args {
     #[command(flatten)]
     desk: DeskArgs,
     #[command(flatten)]
+    section: SectionArgs,
+    #[command(flatten)]
     data: DataArgs,
     #[command(flatten)]
     identity: IdentityArgs,
@@ -31,6 +34,7 @@ pub(super) struct Args {
 
 /// Serves until Ctrl-C or SIGTERM. It holds nothing that is lost with it.
 pub(super) async fn run(args: &Args) -> Result<Exit, CommandError> {
+    let section = args.section.read()?;
     args.data.make()?;
     let identity = args.data.identity(&args.identity)?;
     let tokens = args.data.tokens()?;
@@ -38,7 +42,7 @@ pub(super) async fn run(args: &Args) -> Result<Exit, CommandError> {
     let accept = serving::listen(args.listen).await?;
     let stop = interrupt::take_over(Until::InterruptOrTermination).await;
     let (known, _following) = serving::followed(&tokens, &args.data.token_file());
-    let mut config = GatewayConfig::default();
+    let mut config = section.gateway();
     config.listen.grace = args.serving.drain();
     let gateway = Gateway::new(sessions, known, config);
     let url = serving::url(&accept);

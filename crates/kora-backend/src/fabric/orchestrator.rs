@@ -3,10 +3,11 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use krako_fabric::{Desk, DeskConfig, Holder, NodeDesk, OrchestratorConfig, Sessions};
+use krako_fabric::{Desk, DeskConfig, Holder, NodeDesk, Sessions};
 use serde_json::json;
 
 use super::data::{DataArgs, IdentityArgs, first_tenant};
+use super::section::SectionArgs;
 use super::serving::{self, ServingArgs, shell};
 use crate::exit::Exit;
 use crate::interrupt::{self, Until};
@@ -19,6 +20,8 @@ pub(super) struct Args {
     #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:7444")]
     listen: SocketAddr,
     #[command(flatten)]
+    section: SectionArgs,
+    #[command(flatten)]
     data: DataArgs,
     #[command(flatten)]
     identity: IdentityArgs,
@@ -28,10 +31,11 @@ pub(super) struct Args {
 
 /// Serves until Ctrl-C or SIGTERM.
 pub(super) async fn run(args: &Args) -> Result<Exit, CommandError> {
+    let section = args.section.read()?;
     args.data.make()?;
     let identity = args.data.identity(&args.identity)?;
     let accept = serving::listen(args.listen).await?;
-    let orchestrator = args.data.orchestrator(OrchestratorConfig::default()).await?;
+    let orchestrator = args.data.orchestrator(&section).await?;
     // Whoever holds the log is alone with the first tokens as well.
     let mut tokens = args.data.tokens()?;
     args.data.first_token(&mut tokens, "local", first_tenant()?)?;

@@ -5,6 +5,7 @@ use krako_fabric::{Cut, FileReader, LogReader, ReplayOptions, Replayed, replay};
 use serde_json::json;
 
 use super::data::DataArgs;
+use super::section::SectionArgs;
 use crate::exit::Exit;
 use crate::refused::CommandError;
 use crate::screen::{self, GOOD, ODD, STRONG};
@@ -13,6 +14,8 @@ use crate::screen::{self, GOOD, ODD, STRONG};
 pub(super) struct Args {
     /// The session; without it, the sessions of the log are listed
     session: Option<String>,
+    #[command(flatten)]
+    section: SectionArgs,
     #[command(flatten)]
     data: DataArgs,
     /// Print the session's report, its bill and its digest as JSON
@@ -23,6 +26,7 @@ pub(super) struct Args {
 /// Reads the log, which may be in use, and changes nothing.
 pub(super) async fn run(args: &Args) -> Result<Exit, CommandError> {
     let unusable = |error: &dyn std::fmt::Display| args.data.unusable(error);
+    let section = args.section.read()?;
     if !args.data.log().is_dir() {
         return Err(unusable(
             &"there is no event log in it; `--data` names the directory that an orchestrator was started with",
@@ -43,7 +47,8 @@ pub(super) async fn run(args: &Args) -> Result<Exit, CommandError> {
             args.data.log().display()
         )));
     }
-    let replayed = replay(&log, &session, &ReplayOptions::default()).await;
+    let options = ReplayOptions { prices: section.prices(), ..ReplayOptions::default() };
+    let replayed = replay(&log, &session, &options).await;
     let replayed = replayed.map_err(|error| unusable(&error))?;
     if args.json {
         screen::print_json(

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use krako_contract::NodeId;
 use krako_fabric::worker::{CpuNode, PodNode};
-use krako_fabric::{Gateway, GatewayConfig, NodeDesk, Orchestrator, OrchestratorConfig, Sessions};
+use krako_fabric::{Gateway, NodeDesk, Orchestrator, Sessions};
 use operations::OperationRegistry;
 use serde_json::json;
 use tokio::task::JoinSet;
@@ -48,10 +48,10 @@ pub(super) struct Args {
 pub(super) async fn run(args: &Args) -> Result<Exit, CommandError> {
     args.data.make()?;
     let identity = args.data.identity(&args.identity)?;
-    let models = args.models.open()?;
+    let (models, section) = (args.models.open()?, args.models.fabric()?);
     let missing = models.missing_weights_of_all();
     let accept = serving::listen(args.listen).await?;
-    let orchestrator = args.data.orchestrator(OrchestratorConfig::default()).await?;
+    let orchestrator = args.data.orchestrator(&section).await?;
     // Whoever holds the log is alone with the first token as well.
     let mut tokens = args.data.tokens()?;
     let token = args.data.first_token(&mut tokens, "local", first_tenant()?)?;
@@ -75,7 +75,7 @@ pub(super) async fn run(args: &Args) -> Result<Exit, CommandError> {
     tell(args, &url, ca.as_deref(), token.as_deref())?;
     let (known, _following) = serving::followed(&tokens, &args.data.token_file());
     let sessions = Arc::clone(&orchestrator) as Arc<dyn Sessions>;
-    let gateway = Gateway::new(sessions, known, GatewayConfig::default());
+    let gateway = Gateway::new(sessions, known, section.gateway());
     // Callers follow their sessions to the end, so sessions are drained while they are served.
     let drained = async {
         stop.await;

@@ -12,7 +12,7 @@ use crate::stage::{Stage, code, err, json_of, out, text};
 const GUIDE: &str = include_str!("../../../../docs/guides/fabric.md");
 
 /// Each block of this language, in order.
-fn blocks(language: &str) -> Vec<&'static str> {
+pub(crate) fn blocks(language: &str) -> Vec<&'static str> {
     let fence = format!("\n```{language}\n");
     GUIDE.split(&fence).skip(1).map(|block| block.split("\n```").next().unwrap()).collect()
 }
@@ -65,7 +65,7 @@ fn one_command_starts_what_the_guide_shows_and_its_line_runs_a_graph() {
     // The line that it prints, and the configuration of the page.
     let line = commands(&said).into_iter().find(|words| words[0] == "kora-backend").unwrap();
     assert!(run(&stage, &with(&line, &[("GRAPH", "graph.json")])).contains("reporting"));
-    let [toml] = blocks("toml")[..] else { panic!("other blocks than this test knows") };
+    let [toml, _] = blocks("toml")[..] else { panic!("other blocks than this test knows") };
     stage.write("fabric.toml", &toml.replace("7443", &port));
     let by_file = ["run", "graph.json", "--json", "--backend", "krako", "--config", "fabric.toml"];
     let ran = json_of(&stage.run(&by_file));

@@ -10,6 +10,7 @@ mod model;
 mod part;
 mod parts;
 mod replay;
+mod settings;
 mod stage;
 mod stopping;
 mod tokens;
