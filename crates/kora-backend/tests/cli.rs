@@ -2,6 +2,9 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "what cannot be set up is a failed test")]
 
+#[path = "shared/output.rs"]
+mod output;
+
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
@@ -10,6 +13,8 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
+
+use self::output::{code, err, json_of, out};
 
 /// Far more than any of these takes, so that a command that hangs is a failed test.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -39,23 +44,6 @@ fn with_stdin(args: &[&str], input: &[u8]) -> Output {
     // Whoever refuses early reads no further.
     let _ = child.stdin.take().unwrap().write_all(input);
     child.wait_with_output().unwrap()
-}
-
-fn code(output: &Output) -> i32 {
-    output.status.code().unwrap()
-}
-
-fn out(output: &Output) -> String {
-    String::from_utf8(output.stdout.clone()).unwrap()
-}
-
-fn err(output: &Output) -> String {
-    String::from_utf8(output.stderr.clone()).unwrap()
-}
-
-fn json_of(output: &Output) -> Value {
-    serde_json::from_slice(&output.stdout)
-        .unwrap_or_else(|error| panic!("{error}: {}{}", out(output), err(output)))
 }
 
 /// With a stand-in for its models if the fixture has a script.

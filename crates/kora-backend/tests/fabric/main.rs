@@ -7,6 +7,8 @@ mod golden;
 mod guide;
 #[path = "../serve/model.rs"]
 mod model;
+#[path = "../shared/output.rs"]
+mod output;
 mod part;
 mod parts;
 mod replay;

@@ -6,6 +6,7 @@ use std::process::{Command, Output, Stdio};
 use serde_json::Value;
 use tempfile::TempDir;
 
+pub(crate) use crate::output::{code, err, json_of, out};
 use crate::part::Part;
 
 /// What could change what a command does.
@@ -143,21 +144,4 @@ impl Fabric<'_> {
 
 pub(crate) fn text(value: &Value, field: &str) -> String {
     value[field].as_str().unwrap_or_else(|| panic!("no `{field}` in {value}")).to_owned()
-}
-
-pub(crate) fn code(output: &Output) -> i32 {
-    output.status.code().unwrap()
-}
-
-pub(crate) fn out(output: &Output) -> String {
-    String::from_utf8(output.stdout.clone()).unwrap()
-}
-
-pub(crate) fn err(output: &Output) -> String {
-    String::from_utf8(output.stderr.clone()).unwrap()
-}
-
-pub(crate) fn json_of(output: &Output) -> Value {
-    serde_json::from_slice(&output.stdout)
-        .unwrap_or_else(|error| panic!("{error}: {}{}", out(output), err(output)))
 }

@@ -4,6 +4,8 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "what cannot be set up is a failed test")]
 
 mod automatic;
+#[path = "../shared/output.rs"]
+mod output;
 mod stage;
 
 use std::io::{BufRead as _, BufReader, Read as _};

@@ -6,7 +6,8 @@ use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
-use serde_json::Value;
+
+pub(crate) use crate::output::{code, err, json_of, out};
 
 /// The model that comes along.
 pub(crate) const MODEL: &str = "smollm2-135m-instruct";
@@ -105,23 +106,6 @@ impl Stage {
         let said = out(output) + &err(output);
         said.replace(self.0.path().to_str().unwrap(), "[folder]").replace("/private[folder]", "[folder]")
     }
-}
-
-pub(crate) fn code(output: &Output) -> i32 {
-    output.status.code().unwrap()
-}
-
-pub(crate) fn out(output: &Output) -> String {
-    String::from_utf8(output.stdout.clone()).unwrap()
-}
-
-pub(crate) fn err(output: &Output) -> String {
-    String::from_utf8(output.stderr.clone()).unwrap()
-}
-
-pub(crate) fn json_of(output: &Output) -> Value {
-    serde_json::from_slice(&output.stdout)
-        .unwrap_or_else(|error| panic!("{error}: {}{}", out(output), err(output)))
 }
 
 pub(crate) fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {

@@ -6,6 +6,9 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "what cannot be set up is a failed test")]
 
 mod agreed;
+#[path = "../simulation/dice.rs"]
+#[expect(dead_code, reason = "the simulation needs the rest")]
+mod dice;
 mod fleet;
 mod killer;
 mod load;
